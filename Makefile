@@ -1,0 +1,41 @@
+# Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
+PYTHON ?= python3
+SIZE ?= demo
+OUT ?= runs/$(SIZE)
+BIN := .venv/bin
+
+.PHONY: demo test slow check setup setup-dev clean
+.DELETE_ON_ERROR:
+
+demo: setup
+	$(BIN)/tdd demo --size $(SIZE) --out $(OUT)
+
+test: setup-dev
+	$(BIN)/pytest
+
+slow: setup-dev
+	$(BIN)/pytest -m slow
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: .venv/.requirements
+setup-dev: .venv/.requirements-dev
+
+.venv/.python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.requirements: requirements.txt pyproject.toml .venv/.python
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	touch $@
+
+.venv/.requirements-dev: requirements-dev.txt .venv/.requirements
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,1 @@
+"""Clips: reading and writing media, the clip store, sampling, and views."""
