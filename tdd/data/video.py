@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -123,7 +122,7 @@ def write_video(
                 block.sample_rate, block.pts, block.time_base = sample_rate, 0, Fraction(1, sample_rate)
                 container.mux(sound.encode(block))
                 container.mux(sound.encode())
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
