@@ -1,0 +1,1 @@
+"""Offline preprocessing: official data-set layouts to a store of aligned clips."""
