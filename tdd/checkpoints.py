@@ -1,0 +1,102 @@
+"""The hand-over between stages: named parts in one safetensors file, with a JSON beside it that says what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from tdd.errors import TddError
+from tdd.files import read_json, write_atomically, write_json
+
+State = dict[str, Tensor]
+
+WEIGHTS = "weights.safetensors"
+INFO = "weights.json"
+
+STAGE1_PARTS = ("student.backbone", "student.projector", "teacher.backbone", "teacher.projector")
+STAGE2_PARTS = ("backbone", "head")
+PARTS = {"stage1": STAGE1_PARTS, "stage2": STAGE2_PARTS}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Exported weights: ``parts`` maps a part's name to its tensors, as PARTS lists them for each kind."""
+
+    kind: str
+    backbone: str
+    parts: dict[str, State]
+    info: dict[str, Any]
+    """Recipe, metrics, data fingerprint and versions."""
+
+
+def export_weights(folder: Path, weights: Weights) -> None:
+    """Write ``weights.safetensors`` and ``weights.json``; the JSON, written last, marks the export as complete.
+
+    Raises:
+        TddError: the parts are not those of the kind.
+    """
+    if set(weights.parts) != set(PARTS[weights.kind]):
+        raise TddError(
+            f"{weights.kind} weights have the parts {', '.join(PARTS[weights.kind])}, not {', '.join(weights.parts)}."
+        )
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, state in weights.parts.items()
+        for name, tensor in state.items()
+    }
+    write_atomically(folder / WEIGHTS, save(tensors))
+    write_json(folder / INFO, {"kind": weights.kind, "backbone": weights.backbone} | weights.info)
+
+
+def import_weights(folder: Path, kind: str, backbone: str) -> Weights:
+    """Read what :func:`export_weights` wrote.
+
+    Raises:
+        TddError: nothing complete there, a damaged file, another kind or backbone, or other parts than that kind has.
+    """
+    if not (folder / INFO).is_file():
+        raise TddError(f"{folder} holds no finished {kind} weights ({INFO} is missing); run that stage first.")
+    info = read_json(folder / INFO)
+    if info["kind"] != kind or info["backbone"] != backbone:
+        raise TddError(
+            f"{folder} holds {info['kind']} weights of {info['backbone']}; {kind} weights of {backbone} are needed."
+        )
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise TddError(f"{folder / WEIGHTS} is damaged ({error}); run that stage again.") from error
+    parts: dict[str, State] = {part: {} for part in PARTS[kind]}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition("/")
+        if part not in parts:
+            raise TddError(
+                f"{folder / WEIGHTS} holds an unknown part '{part}'; {kind} weights have {', '.join(PARTS[kind])}."
+            )
+        parts[part][name] = tensor
+    return Weights(kind, backbone, parts, info)
+
+
+def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Load a part into a module, every tensor of it and no other.
+
+    Raises:
+        TddError: tensors are missing, left over or of another shape; the sentence names the first of them.
+    """
+    own = module.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or extra:
+        kind, names = ("lacks", missing) if missing else ("has no place for", extra)
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise TddError(
+            f"{where}: the checkpoint {kind} tensor '{names[0]}'{others}.".replace("checkpoint has", "network has")
+        )
+    for name, tensor in own.items():
+        if tensor.shape != state[name].shape:
+            raise TddError(f"{where}: '{name}' is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}.")
+    module.load_state_dict(state)

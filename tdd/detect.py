@@ -1,0 +1,190 @@
+"""Stage 2: real or fake, while the network keeps predicting the stage-1 video teacher on real clips.
+
+loss = BCE + ssl_weight x (-cosine). Kim et al., IEIE Summer Conference 2024, after RealForensics (Haliassos et al.,
+CVPR 2022, arXiv 2201.07131); the 2024 paper's change to the loss is ssl_weight 0.3 in place of 1.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from tdd.checkpoints import Weights, export_weights, import_weights, load_part
+from tdd.config import Recipe
+from tdd.data.augment import mask_video, normalise
+from tdd.data.clips import DetectionClips, EpochBatches, loader, pick_words, usable
+from tdd.data.store import ClipStore
+from tdd.evaluate import score_test_videos
+from tdd.losses import detection_loss, logit_shift, prediction_loss
+from tdd.models import CosineHead
+from tdd.paper import PaperRow
+from tdd.pretrain import Branch, build_predictor, video_backbone
+from tdd.records import Record, read_record
+from tdd.training import Report, Stage, adamp, fit, warmup_constant
+
+CLIP_LOGITS = "clip_logits.csv"
+
+
+class Detector(nn.Module):
+    """Backbone and cosine classifier: normalised video (B, 3, T, H, W) to logits (B,), larger is more fake."""
+
+    def __init__(self, backbone: str, recipe: Recipe) -> None:
+        """Build the named backbone at the recipe's size, with its head."""
+        super().__init__()
+        self.backbone = video_backbone(backbone, recipe)
+        self.head = CosineHead(self.backbone.out_channels)
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Logits, shape (B,)."""
+        return self.head(self.backbone(video))
+
+
+class Auxiliary(nn.Module):
+    """The auxiliary task: a frozen stage-1 video teacher, and what predicts it from the detector's features.
+
+    The projector starts from the stage-1 student's, whose space the teacher's targets lie in; the predictor starts
+    anew, for stage 1's predicted the audio teacher.
+    """
+
+    def __init__(self, weights: Weights, recipe: Recipe) -> None:
+        """Build from stage-1 weights.
+
+        Raises:
+            TddError: the weights do not fit the recipe's network.
+        """
+        super().__init__()
+        self.teacher = Branch(video_backbone(weights.backbone, recipe), recipe.model.projection)
+        for part in ("backbone", "projector"):
+            load_part(getattr(self.teacher, part), weights.parts[f"teacher.{part}"], f"stage-1 teacher {part}")
+        self.teacher.requires_grad_(False).eval()
+        student = Branch(self.teacher.backbone, recipe.model.projection)
+        self.projector = student.projector
+        load_part(self.projector, weights.parts["student.projector"], "stage-1 student projector")
+        self.predictor = build_predictor(recipe)
+
+    def train(self, mode: bool = True) -> Auxiliary:
+        """Training mode for all but the frozen teacher."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(self, features: Tensor, clean: Tensor) -> Tensor:
+        """The auxiliary loss of real clips: their features (B, C, T) and their clean views (B, 3, T, H, W)."""
+        with torch.no_grad():
+            _, target = self.teacher(clean)
+        return prediction_loss(self.predictor(self.projector(features)), target)
+
+
+class Detection(Stage):
+    """The stage-2 networks and what one step does with them."""
+
+    def __init__(
+        self, row: PaperRow, recipe: Recipe, shift: float, steps_per_epoch: int, weights: Weights | None
+    ) -> None:
+        """Start from stage-1 ``weights``, or from scratch without; no teacher is built when ``ssl_weight`` is 0."""
+        super().__init__()
+        self.recipe, self.shift, self.ssl_weight, self.steps_per_epoch = recipe, shift, row.ssl_weight, steps_per_epoch
+        self.detector = Detector(row.backbone, recipe)
+        if weights:
+            load_part(self.detector.backbone, weights.parts["student.backbone"], "stage-1 student backbone")
+        self.auxiliary = Auxiliary(weights, recipe) if weights and row.ssl_weight else None
+
+    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
+        """BCE over all clips, and ``ssl_weight`` times the auxiliary loss over the real ones."""
+        noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
+        features = self.detector.backbone(noisy)
+        bce = detection_loss(self.detector.head(features), batch["label"], self.shift)
+        real = batch["label"] == 0
+        if self.auxiliary is None or int(real.sum()) < 2:  # batch norm needs two clips
+            self.note(loss=bce, bce=bce)
+            return bce
+        auxiliary = self.auxiliary(features[real], normalise(batch["clean"][real]))
+        loss = bce + self.ssl_weight * auxiliary
+        self.note(loss=loss, bce=bce, auxiliary=auxiliary)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """AdamP: warm-up, then constant."""
+        config = self.recipe.stage2
+        schedule = warmup_constant(config.warmup_epochs * self.steps_per_epoch)
+        trained = (parameter for parameter in self.parameters() if parameter.requires_grad)
+        optimiser, scheduler = adamp([(trained, schedule)], config.optimiser, config.batch_size)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def training_clips(store: ClipStore, recipe: Recipe, seed: int) -> tuple[DetectionClips, EpochBatches, float]:
+    """The labelled clips of stage 2 joined by stage-1 clips labelled real, their batches, and the logit shift that
+    follows.
+
+    Raises:
+        TddError: no reals, no fakes, or no stage-1 clips where the recipe wants them.
+    """
+    config, index = recipe.stage2, store.index
+    seen = (index["dataset"] == "FaceForensics++") & index["method"].isin(("real", *config.methods))
+    labelled = usable(index[seen & (index["split"] == "train")], recipe)
+    extra = round(config.batch_size * config.real_per_labelled)
+    faces = index[(index["dataset"] == "LRW") & (index["split"] == "train")]
+    joined = usable(pick_words(faces, recipe.stage1.clips), recipe) if extra else faces[:0]
+    batches = EpochBatches(len(labelled), config.batch_size, seed, n_extra=len(joined), extra_per_batch=extra)
+    shift = logit_shift(labelled["label"].mean() * config.batch_size, config.batch_size + extra)
+    return DetectionClips(store, pd.concat([labelled, joined], ignore_index=True), recipe), batches, shift
+
+
+def detect(
+    store: ClipStore,
+    row: PaperRow,
+    recipe: Recipe,
+    run: Path,
+    stage1: Path | None,
+    seed: int = 0,
+    report: Report | None = None,
+) -> dict[str, Any]:
+    """Run stage 2 and score every test clip, or read the record when that was finished before.
+
+    Args:
+        store: holds FaceForensics++, the test sets, and stage-1 clips.
+        row: which backbone and ``ssl_weight``.
+        recipe: every number of the run.
+        run: folder for resume point, weights, clip logits and record.
+        stage1: folder of the finished stage 1; ``None`` trains from scratch.
+        seed: of initial weights and of every draw.
+        report: called with (steps done, steps in all).
+
+    Returns:
+        the run's record.
+
+    Raises:
+        TddError: missing clips, or stage-1 weights that do not fit.
+    """
+    finished = read_record(run)
+    if finished:
+        return finished
+    run.mkdir(parents=True, exist_ok=True)
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    weights = import_weights(stage1, "stage1", row.backbone) if stage1 else None
+    clips, batches, shift = training_clips(store, recipe, seed)
+    L.seed_everything(seed, verbose=False)
+    stage = Detection(row, recipe, shift, len(batches), weights)
+    fit(stage, loader(clips, batches, recipe), None, recipe.stage2.epochs, recipe, run, report)
+
+    logits, metrics = score_test_videos(stage.detector, store, recipe)
+    logits.to_csv(run / CLIP_LOGITS, index=False)
+    parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
+    export_weights(
+        run, Weights("stage2", row.backbone, parts, {"recipe": recipe.to_dict(), "seed": seed, "metrics": metrics})
+    )
+    described = {"id": row.id, "label": row.label, "backbone": row.backbone, "ssl_weight": row.ssl_weight}
+    Record(
+        kind="stage2", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+        data={"fingerprint": store.fingerprint, "clips": len(clips), "logit_shift": shift},
+        started=started.isoformat(timespec="seconds"), seconds=time.monotonic() - clock, history=stage.history,
+        metrics=metrics, row=described | {"from_stage1": stage1 is not None},
+    ).write(run)  # fmt: skip
+    return read_record(run) or {}

@@ -1,0 +1,205 @@
+"""Stage 1: video and audio students each predict the other modality's EMA teacher, frame by frame.
+
+Cross-modal self-supervision on real talking faces, as in RealForensics (Haliassos et al., CVPR 2022, arXiv
+2201.07131), on the 5,000 clips of Kim et al. (IEIE Summer Conference 2024).
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tdd.checkpoints import Weights, export_weights
+from tdd.collapse import clip_retrieval, feature_spread, frame_retrieval
+from tdd.config import Recipe
+from tdd.data.audio import MEL_PER_FRAME
+from tdd.data.augment import mask_log_mel, mask_video, normalise
+from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, pick_words
+from tdd.data.store import ClipStore
+from tdd.losses import prediction_loss
+from tdd.models import AudioResNet, Backbone, Predictor, Prober, Projector, accepted_arguments, build_backbone
+from tdd.records import Check, Record, read_record
+from tdd.training import Report, Stage, adamp, constant, fit, warmup_cosine
+
+RETRIEVAL_TARGET = 0.4
+"""Clip retrieval among 32 that stage 1 should reach on the demo (chance 0.03)."""
+
+
+class Branch(nn.Module):
+    """A network and its projector: a student, or a teacher. Shape: clip to projections (B, C, T)."""
+
+    def __init__(self, backbone: Backbone | AudioResNet, projection: int) -> None:
+        """Put a projector of ``projection`` channels on ``backbone``."""
+        super().__init__()
+        self.backbone = backbone
+        self.projector = Projector(backbone.out_channels, projection)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, C, T) and their projections (B, projection, T)."""
+        features = self.backbone(x)
+        return features, self.projector(features)
+
+
+def video_backbone(name: str, recipe: Recipe) -> Backbone:
+    """The named backbone at the recipe's size.
+
+    Raises:
+        TddError: unknown name or argument, or a size the network cannot take.
+    """
+    arguments = dict(recipe.model.backbones.get(name, {}))
+    if "input_size" in accepted_arguments(name):
+        arguments["input_size"] = recipe.clip.input_size
+    return build_backbone(name, **arguments)
+
+
+def build_predictor(recipe: Recipe) -> Predictor:
+    """A predictor between projections, at the recipe's size."""
+    return Predictor(recipe.model.projection, out_channels=recipe.model.projection, **recipe.model.predictor)
+
+
+class Pretraining(Stage):
+    """The stage-1 networks and what one step does with them."""
+
+    def __init__(self, backbone: str, recipe: Recipe, words: int, steps_per_epoch: int) -> None:
+        """Build students, their predictors, teachers as copies of the students, and the prober over ``words`` words."""
+        super().__init__()
+        self.recipe, self.steps_per_epoch = recipe, steps_per_epoch
+        projection = recipe.model.projection
+        self.video = Branch(video_backbone(backbone, recipe), projection)
+        self.audio = Branch(AudioResNet(**recipe.model.audio), projection)
+        self.video_predictor, self.audio_predictor = build_predictor(recipe), build_predictor(recipe)
+        self.video_teacher, self.audio_teacher = copy.deepcopy(self.video), copy.deepcopy(self.audio)
+        self.video_teacher.requires_grad_(False)
+        self.audio_teacher.requires_grad_(False)
+        self.prober = Prober(self.video.backbone.out_channels, words)
+        self._validation: list[dict[str, Tensor]] = []
+
+    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
+        """Both predictions, both targets, and the sum of their losses; the prober learns beside them."""
+        self.update_teachers()
+        clean = normalise(batch["clean"])
+        noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
+        quiet = mask_log_mel(batch["mel"], batch["time"], batch["mel_bins"], MEL_PER_FRAME)
+
+        features, video_projection = self.video(noisy)
+        _, audio_projection = self.audio(quiet)
+        with torch.no_grad():
+            _, video_target = self.video_teacher(clean)
+            _, audio_target = self.audio_teacher(batch["mel"])
+        video_loss = prediction_loss(self.video_predictor(video_projection), audio_target)
+        audio_loss = prediction_loss(self.audio_predictor(audio_projection), video_target)
+        prober_loss = F.cross_entropy(self.prober(features), batch["word"])
+
+        self.note(loss=video_loss + audio_loss, loss_video=video_loss, loss_audio=audio_loss)
+        return video_loss + audio_loss + prober_loss
+
+    @torch.no_grad()
+    def update_teachers(self) -> None:
+        """Move the teachers' parameters towards the students' by the fixed EMA momentum."""
+        momentum = self.recipe.stage1.momentum
+        for teacher, student in ((self.video_teacher, self.video), (self.audio_teacher, self.audio)):
+            for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
+                slow.lerp_(fast, 1 - momentum)
+
+    def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
+        """Keep what the collapse watch needs of the validation clips."""
+        video = normalise(batch["clean"])
+        features, projection = self.video(video)
+        _, video_target = self.video_teacher(video)
+        _, audio_target = self.audio_teacher(batch["mel"])
+        self._validation.append({
+            "prediction": self.video_predictor(projection),
+            "video_target": video_target,
+            "audio_target": audio_target,
+            "correct": (self.prober(features).argmax(1) == batch["word"]).float(),
+        })  # fmt: skip
+
+    def validation_metrics(self) -> dict[str, float]:
+        """The collapse watch over all validation clips."""
+        if not self._validation:
+            return {}
+        whole = {name: torch.cat([part[name] for part in self._validation]) for name in self._validation[0]}
+        self._validation = []
+        return {
+            "target_std": feature_spread(whole["video_target"]),
+            "retrieval": clip_retrieval(whole["prediction"], whole["audio_target"]),
+            "frame_retrieval": frame_retrieval(whole["prediction"], whole["audio_target"]),
+            "prober": float(whole["correct"].mean()),
+        }
+
+    def configure_optimizers(self) -> Any:
+        """AdamP: warm-up and cosine for all but the predictors, which keep their base rate."""
+        config = self.recipe.stage1
+        schedule = warmup_cosine(config.warmup_epochs * self.steps_per_epoch, config.epochs * self.steps_per_epoch)
+        scheduled = nn.ModuleList([self.video, self.audio, self.prober])
+        predictors = nn.ModuleList([self.video_predictor, self.audio_predictor])
+        groups = [(scheduled.parameters(), schedule), (predictors.parameters(), constant)]
+        optimiser, scheduler = adamp(groups, config.optimiser, config.batch_size)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def parts(self) -> dict[str, dict[str, Tensor]]:
+        """What stage 2 needs: the video student and the video teacher."""
+        return {
+            f"{role}.{part}": getattr(branch, part).state_dict()
+            for role, branch in (("student", self.video), ("teacher", self.video_teacher))
+            for part in ("backbone", "projector")
+        }
+
+
+def pretrain(
+    store: ClipStore, backbone: str, recipe: Recipe, run: Path, seed: int = 0, report: Report | None = None
+) -> dict[str, Any]:
+    """Run stage 1, or read its record when it was finished before.
+
+    Args:
+        store: holds LRW (or its synthetic stand-in), splits ``train`` and ``val``.
+        backbone: name in the registry.
+        recipe: every number of the run.
+        run: folder for resume point, weights and record.
+        seed: of initial weights and of every draw.
+        report: called with (steps done, steps in all).
+
+    Returns:
+        the run's record.
+
+    Raises:
+        TddError: no suitable clips, or a size the network cannot take.
+    """
+    finished = read_record(run)
+    if finished:
+        return finished
+    run.mkdir(parents=True, exist_ok=True)
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    faces = store.index[store.index["audio"] & (store.index["dataset"] == "LRW")]
+    training = pick_words(faces[faces["split"] == "train"], recipe.stage1.clips)
+    clips = PretrainingClips(store, training, recipe, train=True)
+    checked = PretrainingClips(store, faces[faces["split"] == "val"], recipe, train=False)
+    batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed)
+    L.seed_everything(seed, verbose=False)
+    stage = Pretraining(backbone, recipe, len(clips.words), len(batches))
+    validation = loader(checked, fixed_batches(len(checked), recipe.stage1.batch_size), recipe)
+    fit(stage, loader(clips, batches, recipe), validation, recipe.stage1.epochs, recipe, run, report)
+
+    last = stage.history[-1]
+    check = Check(
+        "stage-1 clip retrieval", last["retrieval"], RETRIEVAL_TARGET,
+        f"{backbone}: among 32 clips the right audio is found for {last['retrieval']:.0%} of the videos (chance 3%).",
+    )  # fmt: skip
+    export_weights(
+        run, Weights("stage1", backbone, stage.parts(), {"recipe": recipe.to_dict(), "seed": seed, "metrics": last})
+    )
+    Record(
+        kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+        data={"fingerprint": store.fingerprint, "clips": len(clips)}, started=started.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - clock, history=stage.history, metrics=last, row={"backbone": backbone},
+        checks=[check.to_dict()],
+    ).write(run)  # fmt: skip
+    return read_record(run) or {}

@@ -1,0 +1,90 @@
+"""Run records: what was run, on what, with which result. Tables and figures are made from these alone."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tdd
+from tdd.files import read_json, write_json
+
+RECORD = "record.json"
+SCHEMA = 1
+PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "adamp", "av", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A number held against a target: recorded, never enforced."""
+
+    name: str
+    value: float
+    target: float
+    sentence: str
+    relation: str = ">="
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored in a record, with the verdict."""
+        passed = self.value >= self.target if self.relation == ">=" else self.value <= self.target
+        return asdict(self) | {"passed": passed}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run. ``kind`` is ``stage1`` or ``stage2``; ``row`` says which row of a table it serves."""
+
+    kind: str
+    name: str
+    seed: int
+    synthetic: bool
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    started: str
+    seconds: float
+    history: list[dict[str, float]]
+    metrics: dict[str, Any]
+    row: dict[str, Any] | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, run: Path) -> None:
+        """Publish the record: its presence says that the run is finished."""
+        code = {"version": tdd.__version__, "commit": _commit()}
+        write_json(run / RECORD, {"schema": SCHEMA} | asdict(self) | {"code": code, "packages": package_versions()})
+
+
+def read_record(run: Path) -> dict[str, Any] | None:
+    """The record of a finished run, else ``None``.
+
+    Raises:
+        TddError: the record is damaged.
+    """
+    path = run / RECORD
+    return read_json(path) if path.is_file() else None
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can move a number."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that the package runs from; ``None`` outside a checkout."""
+    source = Path(__file__).resolve().parents[1]
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
