@@ -1,7 +1,7 @@
 """Recipes: every number of a run, as dataclasses. The defaults are the paper's; a YAML recipe lists only what differs.
 
-Sources are marked as in the method's description: [P] the paper (Kim et al., IEIE Summer Conference 2024), [R] RealForensics
-(Haliassos et al., CVPR 2022, arXiv 2201.07131), which the paper starts from where it is silent.
+Sources are marked as in the method's description: [P] the paper (Kim et al., IEIE Summer Conference 2024), [R]
+RealForensics (Haliassos et al., CVPR 2022, arXiv 2201.07131), which the paper starts from where it is silent.
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ class Recipe:
         _require(clip.view_crop <= clip.crop <= clip.canvas, "clip: view_crop <= crop <= canvas must hold", self.name)
         _require(noise.time_mask_frames < clip.frames, "noise.time_mask_frames must be below clip.frames", self.name)
         _require(noise.erase_area_min <= noise.erase_area_max, "noise.erase_area_min exceeds erase_area_max", self.name)
-        _require(0 <= stage1.momentum < 1, f"stage1 gives EMA momentum {stage1.momentum:.4g}, outside [0, 1)", self.name)
+        _require(
+            0 <= stage1.momentum < 1, f"stage1 gives EMA momentum {stage1.momentum:.4g}, outside [0, 1)", self.name
+        )
         _require(stage1.warmup_epochs < stage1.epochs, "stage1.warmup_epochs must be below stage1.epochs", self.name)
         _require(stage2.warmup_epochs < stage2.epochs, "stage2.warmup_epochs must be below stage2.epochs", self.name)
         _require(stage1.batch_size > 1 and stage2.batch_size > 1, "batch norm needs batch_size above 1", self.name)
@@ -240,7 +242,9 @@ def _build(cls: type, values: Any, where: str) -> Any:
     for key, value in values.items():
         present = getattr(default, key)
         place = f"{where}.{key}"
-        built[key] = _build(type(present), value, place) if dataclasses.is_dataclass(present) else _cast(present, value, place)
+        built[key] = (
+            _build(type(present), value, place) if dataclasses.is_dataclass(present) else _cast(present, value, place)
+        )
     return cls(**built)
 
 

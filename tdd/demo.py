@@ -1,0 +1,123 @@
+"""The main job: synthetic videos to the paper's table, in five steps that each publish what the next one reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tdd.config import load_recipe
+from tdd.errors import TddError
+from tdd.files import check_space, check_writable, write_json
+from tdd.preprocess.prepare import prepare
+from tdd.progress import step
+from tdd.records import Check, read_record
+from tdd.report import Report, write_report
+from tdd.study import STUDY, Job, run_study, select_rows, table_jobs
+from tdd.synth.trees import write_benchmark
+
+RECIPES = {"tiny": "tiny", "demo": "demo", "full": "paper"}
+"""Size of the synthetic benchmark to the recipe that goes with it."""
+
+DISK_BYTES = {"tiny": 100e6, "demo": 1.5e9, "full": 200e9}
+"""Videos, clip store and runs of a size, bytes."""
+
+STAGE1_COST = 1.3
+"""Time of a stage-1 run beside a stage-2 run of the same network, for the estimate of the time left."""
+CSN_COST = 2.0
+
+CHECKS = "checks.json"
+
+
+def run_demo(
+    size: str,
+    out: Path,
+    console: Console,
+    rows: Iterable[str] | None = None,
+    seeds: Iterable[int] = (0,),
+    workers: int | None = None,
+) -> Report:
+    """Make the data, prepare it, train and score every row, and write the report; goes on where it stopped.
+
+    Args:
+        size: of the benchmark and its recipe: ``tiny``, ``demo`` or ``full``.
+        out: folder for everything.
+        console: where progress is shown.
+        rows: rows of the table; all when ``None``.
+        seeds: one set of runs for each.
+        workers: processes; all cores when ``None``.
+
+    Raises:
+        TddError: unknown size or row, no write access, too little space, or runs that failed.
+    """
+    if size not in RECIPES:
+        raise TddError(f"Unknown size '{size}'; the sizes are: {', '.join(RECIPES)}.")
+    chosen, recipe, seeds = select_rows(rows), load_recipe(RECIPES[size]), tuple(seeds)
+    jobs = table_jobs(chosen, seeds)
+    if not (out / STUDY).is_file():
+        check_space(out, int(DISK_BYTES[size]))
+    check_writable(out)
+    data, store = out / "data", out / "store"
+    with step("1/4 Synthetic videos", console) as progress:
+        write_benchmark(data, size, workers=workers, progress=progress)
+    with step("2/4 Aligned faces", console) as progress:
+        prepared = prepare(data, store, recipe.clip, workers, progress)
+    if len(prepared.failed):
+        console.print(
+            f"  {len(prepared.failed)} videos could not be used; the reasons are in {store / 'quarantine.csv'}"
+        )
+    with step(f"3/4 Training and scoring, {len(jobs)} runs", console) as progress:
+        share: dict[str, float] = {}
+
+        def relay(job: Job, done: float) -> None:
+            if done == 1.0 and share.get(job.run) != 1.0:
+                console.print(f"  {_job_sentence(job, out)}")
+            share[job.run] = done
+            progress(sum(_cost(j) * share.get(j.run, 0.0) for j in jobs), sum(map(_cost, jobs)))
+
+        failures = run_study(store, out, recipe, chosen, seeds, workers, relay)
+    with step("4/4 Table and figures", console):
+        write_json(out / CHECKS, study_checks(out, jobs))
+        report = write_report(out)
+    if failures:
+        raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
+    return report
+
+
+def _cost(job: Job) -> float:
+    return (STAGE1_COST if job.stage == 1 else 1.0) * (CSN_COST if job.row.backbone == "csn" else 1.0)
+
+
+def _job_sentence(job: Job, out: Path) -> str:
+    record = read_record(out / job.run) or {}
+    metrics = record.get("metrics", {})
+    if job.stage == 1:
+        found = f"clip retrieval in 32: {metrics['retrieval']:.2f}, target spread {metrics['target_std']:.2f}"
+    else:
+        found = ", ".join(
+            f"{name} {metrics[name]['auc']:.2f}" for name in ("FaceShifter", "Celeb-DF") if name in metrics
+        )
+    return f"{job.run}: {record.get('seconds', 0):.0f} s; {found}"
+
+
+def seen_auc(record: dict[str, Any]) -> float:
+    """Mean AUC over the methods that stage 2 was trained on."""
+    methods = record["recipe"]["stage2"]["methods"]
+    return sum(record["metrics"][method]["auc"] for method in methods) / len(methods)
+
+
+def study_checks(out: Path, jobs: list[Job]) -> list[dict[str, Any]]:
+    """What should hold on the demo, held against its records: a check that fails is shown, not hidden."""
+    records = {job.run: read_record(out / job.run) for job in jobs}
+    checks = [check for record in records.values() if record for check in record["checks"]]
+    for seed in sorted({job.seed for job in jobs}):
+        with_stage1, scratch = records.get(f"stage2/ssl_0.0-seed{seed}"), records.get(f"stage2/scratch-seed{seed}")
+        if with_stage1 and scratch:
+            better, worse = seen_auc(with_stage1), seen_auc(scratch)
+            sentence = (
+                f"seed {seed}: mean AUC on seen methods is {better:.3f} from stage 1 and {worse:.3f} from scratch."
+            )
+            checks.append(Check("stage 1 helps stage 2", better, worse, sentence).to_dict())
+    return checks

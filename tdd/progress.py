@@ -1,0 +1,60 @@
+"""Progress on a terminal as bars, elsewhere as plain lines: what, how far, how long, how much longer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PLAIN_SECONDS = 15.0
+"""Seconds between lines where there is no terminal."""
+
+
+class Step:
+    """One step of a command, told how far it is."""
+
+    def __init__(self, title: str, console: Console, bars: Progress | None) -> None:
+        self.title, self.console, self.bars = title, console, bars
+        self.started = self.spoken = time.monotonic()
+        self.task = bars.add_task(title, total=None) if bars else None
+
+    def __call__(self, done: float, total: float) -> None:
+        """Show that ``done`` of ``total`` is done."""
+        if self.bars and self.task is not None:
+            self.bars.update(self.task, completed=done, total=total)
+            return
+        now = time.monotonic()
+        if now - self.spoken >= PLAIN_SECONDS and 0 < done < total:
+            self.spoken = now
+            left = (now - self.started) * (total - done) / done
+            self.console.print(f"  {self.title}: {done / total:.0%}, about {duration(left)} left")
+
+
+@contextmanager
+def step(title: str, console: Console) -> Iterator[Step]:
+    """Announce a step, show its progress, and say at the end how long it took."""
+    started = time.monotonic()
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, console=console, transient=True) as bars:
+            yield Step(title, console, bars)
+    else:
+        console.print(f"{title} ...")
+        yield Step(title, console, None)
+    console.print(f"{title}: done in {duration(time.monotonic() - started)}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``41 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
