@@ -41,7 +41,7 @@ def parallel_map(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for every item in order of completion, from ``workers`` fresh processes.
 
-    Only a few items wait in the queue at a time, so an error stops the work soon.
+    One worker means this process. Only a few items wait in the queue at a time, so an error stops the work soon.
 
     Raises:
         TddError: a worker process was killed (out of memory, most often).
@@ -50,6 +50,12 @@ def parallel_map(
     workers = min(workers or cpu_count(), max(1, len(items)))
     if progress:
         progress(0, len(items))
+    if workers == 1:
+        for done, item in enumerate(items, 1):
+            yield function(item)
+            if progress:
+                progress(done, len(items))
+        return
     done = 0
     waiting = iter(items)
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=quiet_threads)

@@ -8,10 +8,7 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from tdd.data.video import FPS, SAMPLE_RATE
-
-SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
-"""Audio samples under one video frame: 640."""
+from tdd.data.video import SAMPLE_RATE
 
 MEL_PER_FRAME = 4
 """Log-mel frames under one video frame (hop 160 samples)."""

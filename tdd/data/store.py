@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tdd.data.audio import SAMPLES_PER_FRAME
+from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
 from tdd.files import read_json, write_json
 

@@ -17,6 +17,9 @@ FPS = 25
 SAMPLE_RATE = 16_000
 """Audio samples per second, Hz, of every clip."""
 
+SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
+"""Audio samples under one video frame: 640."""
+
 
 def read_video(path: Path | str) -> tuple[np.ndarray, float]:
     """Decode all frames of the first video stream.

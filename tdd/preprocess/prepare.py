@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tdd.config import ClipConfig
-from tdd.data.audio import SAMPLES_PER_FRAME
 from tdd.data.store import INDEX, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
-from tdd.data.video import read_audio, read_video
+from tdd.data.video import SAMPLES_PER_FRAME, read_audio, read_video
 from tdd.errors import TddError
 from tdd.files import check_plan, check_space
 from tdd.parallel import Progress, parallel_map

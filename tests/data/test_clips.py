@@ -1,0 +1,93 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tdd.config import load_recipe
+from tdd.data.clips import DetectionClips, Draw, EpochBatches, PretrainingClips, fixed_batches, loader, pick_words
+from tdd.errors import TddError
+from tests.stores import random_store
+
+RECIPE = load_recipe("tiny")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return random_store(tmp_path_factory.mktemp("store"))
+
+
+def rows(batches):
+    return [[draw.row for draw in batch] for batch in batches]
+
+
+def test_an_epoch_shows_each_row_once_and_extra_rows_evenly():
+    batches = EpochBatches(20, 4, seed=1, n_extra=6, extra_per_batch=2)
+    drawn = np.array(rows(batches))
+    assert drawn.shape == (5, 6)
+    assert sorted(drawn[:, :4].ravel()) == list(range(20))
+    counts = np.bincount(drawn[:, 4:].ravel() - 20, minlength=6)
+    assert counts.sum() == 10 and counts.max() - counts.min() <= 1
+
+
+def test_draws_follow_seed_and_epoch_alone():
+    one, two = EpochBatches(20, 4, seed=1), EpochBatches(20, 4, seed=1)
+    list(one)
+    for batches in (one, two):
+        batches.set_epoch(3)
+    assert list(one) == list(two)
+    third = list(one)
+    one.set_epoch(4)
+    assert list(one) != third
+    assert rows(EpochBatches(20, 4, seed=2)) != rows(EpochBatches(20, 4, seed=1))
+    assert len({draw.seed for batch in third for draw in batch}) == 20
+
+
+def test_pretraining_views_are_independent_and_repeatable(store):
+    index = store.index
+    table = index[(index["dataset"] == "LRW") & (index["split"] == "train")]
+    clips = PretrainingClips(store, table, RECIPE, train=True)
+    one, again, other = clips[Draw(0, (1,))], clips[Draw(0, (1,))], clips[Draw(0, (2,))]
+    assert one["clean"].shape == (3, 25, 32, 32) and one["mel"].shape == (1, 100, 80)
+    for name in one:
+        np.testing.assert_array_equal(one[name], again[name])
+    assert not np.array_equal(one["clean"], other["clean"])
+    assert not np.array_equal(one["clean"], one["noisy"])
+
+
+def test_the_validation_view_has_no_randomness(store):
+    index = store.index
+    clips = PretrainingClips(store, index[(index["dataset"] == "LRW") & (index["split"] == "val")], RECIPE, train=False)
+    one, other = clips[Draw(0, (1,))], clips[Draw(0, (2,))]
+    np.testing.assert_array_equal(one["clean"], other["clean"])
+    np.testing.assert_array_equal(one["clean"], one["noisy"])
+    assert one["time"].tolist() == [0, 0] and one["mel_bins"].tolist() == [0, 0]
+
+
+def test_a_loaded_batch_has_the_documented_shapes(store):
+    table = store.index[(store.index["dataset"] == "FaceForensics++") & (store.index["split"] == "train")]
+    clips = DetectionClips(store, table, RECIPE)
+    batch = next(iter(loader(clips, EpochBatches(len(clips), 8, 0), RECIPE)))
+    assert batch["noisy"].shape == (8, 3, 25, 32, 32) and batch["noisy"].dtype == torch.uint8
+    assert set(batch["label"].tolist()) <= {0, 1} and batch["erase"].shape == (8, 4)
+
+
+def test_fixed_batches_hold_every_row_once():
+    assert [draw.row for batch in fixed_batches(10, 4) for draw in batch] == list(range(10))
+
+
+def test_pick_words_takes_the_first_of_each():
+    table = pd.DataFrame({"word": list("bbbaaacc"), "video_id": [f"{w}{i}" for i, w in enumerate("bbbaaacc")]})
+    assert list(pick_words(table.sample(frac=1, random_state=0), 6)["video_id"]) == ["a3", "a4", "b0", "b1", "c6", "c7"]
+    assert len(pick_words(table, 0)) == 8
+    with pytest.raises(TddError, match="fewer than the 3 words"):
+        pick_words(table, 2)
+
+
+def test_too_little_data_is_refused(store):
+    with pytest.raises(TddError, match="fewer than one batch"):
+        EpochBatches(3, 4, 0)
+    with pytest.raises(TddError, match="none in the store"):
+        EpochBatches(8, 4, 0, extra_per_batch=2)
+    short = store.index.assign(frames=10)
+    with pytest.raises(TddError, match="has 25 frames"):
+        DetectionClips(store, short, RECIPE)

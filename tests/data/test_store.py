@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from tdd.data.store import ClipStore, finished_row, write_clip, write_index
+from tdd.errors import TddError
+from tdd.files import write_json
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+
+
+def publish(folder, rows):
+    write_json(folder / "plan.json", {"synthetic": True})
+    write_index(folder, rows)
+    return ClipStore(folder)
+
+
+def test_any_run_of_frames_and_its_sound_come_back(tmp_path, pixels):
+    sound = np.linspace(-1, 1, 30 * 640, dtype=np.float32)
+    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a/b"}, pixels, sound)])
+    np.testing.assert_array_equal(store.frames("a/b", 3, 25), pixels[3:28])
+    np.testing.assert_allclose(store.audio("a/b", 3, 25) / 32767, sound[3 * 640 : 28 * 640], atol=1 / 32767)
+
+
+@pytest.mark.parametrize("length", [0, 1000, 30 * 640 + 999])
+def test_sound_is_cut_or_padded_to_the_frames(tmp_path, pixels, length):
+    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels, np.full(length, 0.5, np.float32))])
+    sound = store.audio("a", 0, 30)
+    assert len(sound) == 30 * 640
+    assert (sound != 0).sum() == min(length, 30 * 640)
+
+
+def test_the_fingerprint_follows_the_contents_not_the_order(tmp_path, pixels):
+    def rows(folder, first):
+        return [write_clip(folder, {"video_id": "a"}, first, None), write_clip(folder, {"video_id": "b"}, pixels, None)]
+
+    one = publish(tmp_path / "1", rows(tmp_path / "1", pixels))
+    two = publish(tmp_path / "2", rows(tmp_path / "2", pixels)[::-1])
+    other = publish(tmp_path / "3", rows(tmp_path / "3", 255 - pixels))
+    assert one.fingerprint == two.fingerprint != other.fingerprint
+
+
+def test_a_video_counts_as_finished_only_when_whole(tmp_path, pixels):
+    write_clip(tmp_path, {"video_id": "a"}, pixels, np.zeros(5, np.float32))
+    assert finished_row(tmp_path, "a") is not None
+    (tmp_path / "clips" / "a.wav.npy").unlink()
+    assert finished_row(tmp_path, "a") is None
+
+
+def test_what_is_not_there_is_said(tmp_path, pixels):
+    with pytest.raises(TddError, match="no finished clip store"):
+        ClipStore(tmp_path)
+    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels, None)])
+    with pytest.raises(TddError, match="30 entries"):
+        store.frames("a", 10, 25)
+    with pytest.raises(TddError, match="cannot be read"):
+        store.audio("a", 0, 25)

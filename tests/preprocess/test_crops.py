@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from tdd.config import ClipConfig
+from tdd.errors import TddError
+from tdd.preprocess.crops import CENTRE, STABLE, align_faces, mean_face, smooth_landmarks
+from tests.preprocess.trees import SIZE, face_points
+
+CLIP = ClipConfig(canvas=128, crop=75, view_crop=70, input_size=56)
+
+
+def test_smoothing_is_the_stated_mean_moved_onto_the_frame():
+    points = np.random.default_rng(0).normal(size=(30, 68, 2))
+    smooth = smooth_landmarks(points)
+    for t in (0, 7, 18, 25, 29):
+        start = min(t, 18)  # the last 12 frames share one window
+        window = points[start : start + 12].mean(0)
+        np.testing.assert_allclose(smooth[t], window - window.mean(0) + points[t].mean(0), atol=1e-9)
+
+
+def test_smoothing_a_short_video_uses_all_of_it():
+    points = np.random.default_rng(0).normal(size=(3, 68, 2))
+    assert smooth_landmarks(points).shape == points.shape
+
+
+def test_the_mean_face_undoes_similarity_transforms():
+    shapes = np.concatenate([face_points(1, turn, scale, seed) for turn, scale, seed in [(0, 1, 0), (0.4, 0.7, 1), (-0.3, 1.3, 2)]])
+    mean = mean_face(shapes, 128)
+    left, right = mean[36:42].mean(0), mean[42:48].mean(0)
+    np.testing.assert_allclose(right - left, [32, 0], atol=1e-3)
+    np.testing.assert_allclose(mean.mean(0), [64, 64], atol=1e-3)
+    upright = mean_face(face_points(1), 128)
+    np.testing.assert_allclose(mean, upright, atol=1e-3)
+
+
+@pytest.mark.parametrize(("turn", "scale"), [(0.0, 1.0), (0.35, 0.8), (-0.2, 1.2)])
+def test_landmarks_land_on_the_mean_face_whatever_the_pose(turn, scale):
+    points = face_points(3, turn, scale)
+    target = mean_face(face_points(1), CLIP.canvas)
+    offset = CLIP.crop / 2 - target[CENTRE].mean(0)  # the crop is centred on the mean of points 15 to 67
+    for number in (*STABLE[:2], 30):
+        x, y = points[1, number]
+        columns, rows = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
+        spot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 4)  # a soft dot at the landmark, to sub-pixel
+        frames = np.repeat(spot[None, :, :, None], 3, axis=0).repeat(3, axis=3).astype(np.uint8)
+        crop = align_faces(frames, points, target, CLIP)[1, :, :, 0].astype(float)
+        found = np.array([(crop.sum(0) @ np.arange(75)), (crop.sum(1) @ np.arange(75))]) / crop.sum()
+        np.testing.assert_allclose(found, target[number] + offset, atol=0.5)
+
+
+def test_points_in_one_place_are_refused():
+    with pytest.raises(TddError, match="frame 0"):
+        align_faces(np.zeros((2, 32, 32, 3), np.uint8), np.full((2, 68, 2), 5.0), face_points(1)[0], CLIP)

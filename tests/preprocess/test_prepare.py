@@ -1,0 +1,91 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from tdd.config import ClipConfig
+from tdd.data.video import read_audio
+from tdd.errors import TddError
+from tdd.preprocess.landmarks import read_landmarks
+from tdd.preprocess.prepare import prepare
+from tests.preprocess.trees import face_points, write_root
+
+CLIP = ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_root(tmp_path / "data root")
+
+
+def contents(folder):
+    files = (path for path in sorted(folder.rglob("*.npy")))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_every_video_becomes_clips_with_its_sound(root, tmp_path):
+    done = prepare(root, tmp_path / "store", CLIP, workers=1)
+    store = done.store
+    assert len(store.index) == done.made == 25 and done.failed.empty
+    assert store.frames("FaceForensics++/real/c23/000", 0, 30).shape == (30, 42, 42, 3)
+    sound = read_audio(root / "LRW/lipread_mp4/ABOUT/train/ABOUT_00001.mp4")
+    np.testing.assert_allclose(store.audio("LRW/train/ABOUT_00001", 2, 25) / 32767, sound[1280 : 27 * 640], atol=1e-4)
+    assert not store.index.set_index("video_id").loc["FaceForensics++/real/c23/000", "audio"]
+
+
+def test_an_interrupted_call_goes_on_and_ends_the_same(root, tmp_path):
+    whole = prepare(root, tmp_path / "whole", CLIP, workers=1).store
+    prepare(root, tmp_path / "broken", CLIP, workers=1)
+    (tmp_path / "broken" / "index.parquet").unlink()
+    clips = tmp_path / "broken" / "clips"
+    (clips / "LRW/train/ABOUT_00001.json").unlink()
+    (clips / "FaceForensics++/real/c23/000.npy").unlink()
+    resumed = prepare(root, tmp_path / "broken", CLIP, workers=1)
+    assert resumed.made == 2
+    assert resumed.store.fingerprint == whole.fingerprint
+    assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
+    assert prepare(root, tmp_path / "broken", CLIP, workers=1).made == 0
+
+
+def test_bad_videos_are_set_aside_with_the_reason_and_stop_nothing(root, tmp_path):
+    home = root / "FaceForensics++"
+    (home / "original_sequences/youtube/c23/videos/000.mp4").write_bytes(b"")
+    (home / "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4").write_bytes(bytes(999))
+    marks = root / "landmarks/FaceForensics++/manipulated_sequences/FaceShifter/c23/videos"
+    (marks / "000_003.npy").unlink()
+    np.save(marks / "003_000.npy", face_points(7))
+    done = prepare(root, tmp_path / "store", CLIP, workers=2)
+    reasons = done.failed.set_index("video_id")["reason"]
+    assert len(reasons) == 4 and len(done.store.index) == 21
+    assert "cannot be decoded" in reasons["FaceForensics++/real/c23/000"]
+    assert "is missing" in reasons["FaceForensics++/FaceShifter/c23/000_003"]
+    assert "its video has 30 frames" in reasons["FaceForensics++/FaceShifter/c23/003_000"]
+    assert (tmp_path / "store" / "quarantine.csv").is_file()
+
+
+def test_a_store_of_another_size_is_not_mixed_in(root, tmp_path):
+    prepare(root, tmp_path / "store", CLIP, workers=1)
+    with pytest.raises(TddError, match="was begun with canvas = 72, not 256"):
+        prepare(root, tmp_path / "store", ClipConfig(), workers=1)
+
+
+def test_too_little_space_is_said_before_anything_is_written(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    with pytest.raises(TddError, match=r"0\.2 GB are needed"):
+        prepare(root, tmp_path / "store", CLIP, workers=1)
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((5, 68, 3)), "shape"),
+        (np.full((5, 68, 2), np.nan), "not finite"),
+        (np.array([["a"] * 2] * 68 * 5).reshape(5, 68, 2), "numbers of shape"),
+    ],
+)
+def test_wrong_landmarks_are_named(tmp_path, array, sentence):
+    (tmp_path / "landmarks").mkdir()
+    np.save(tmp_path / "landmarks" / "a.npy", array)
+    with pytest.raises(TddError, match=sentence):
+        read_landmarks(tmp_path, "a.mp4", 5)

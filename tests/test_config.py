@@ -1,0 +1,82 @@
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import tdd
+from tdd.config import OptimiserConfig, Recipe, load_recipe, recipe_from_dict, recipe_names, scaled_rate
+from tdd.errors import TddError
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_loads_and_survives_a_round_trip(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe_from_dict(recipe.to_dict()) == recipe
+
+
+def test_the_paper_recipe_has_the_papers_numbers():
+    recipe = load_recipe("paper")
+    assert (recipe.clip.frames, recipe.clip.crop, recipe.clip.view_crop, recipe.clip.input_size) == (25, 150, 140, 112)
+    assert (recipe.stage1.batch_size, recipe.stage1.epochs, recipe.stage1.clips) == (256, 150, 5000)
+    assert recipe.stage1.momentum == pytest.approx(1 - 0.001 * 256 / 96)
+    assert scaled_rate(OptimiserConfig(), 64) == pytest.approx(3.5e-4)
+
+
+def test_every_field_is_read_somewhere_outside_the_configuration():
+    read = set()
+    for path in Path(tdd.__file__).parent.rglob("*.py"):
+        if path.name != "config.py":
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            read |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    indirect = {"ema_base": "momentum", "ema_batch": "momentum", "learning_rate": None}
+    config = ast.parse((Path(tdd.__file__).parent / "config.py").read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(config) if isinstance(node, ast.FunctionDef) and node.name != "__post_init__"]
+    inside = {node.attr for function in functions for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+
+    def fields(cls):
+        for field in dataclasses.fields(cls):
+            value = getattr(cls(), field.name)
+            yield from fields(type(value)) if dataclasses.is_dataclass(value) else [field.name]
+
+    unread = [name for name in fields(Recipe) if name not in read and not (name in indirect and name in inside)]
+    assert unread == []
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"stage3": {}}, "no setting 'stage3'"),
+        ({"stage1": {"batchsize": 3}}, "no setting 'batchsize'"),
+        ({"stage1": {"batch_size": "many"}}, "recipe.stage1.batch_size must be int"),
+        ({"noise": {"flip": True}}, "recipe.noise.flip must be float"),
+        ({"clip": {"view_crop": 200}}, "view_crop <= crop"),
+        ({"noise": {"flip": 1.5}}, "probability"),
+        ({"stage1": {"warmup_epochs": 150}}, "warmup_epochs"),
+        ({"stage1": {"ema_base": 0.1}}, "EMA momentum"),
+        ({"stage2": {"batch_size": 1}}, "batch norm"),
+        ({"stage1": 3}, "must be a mapping"),
+    ],
+)
+def test_wrong_recipes_are_refused_in_one_sentence(values, sentence):
+    with pytest.raises(TddError, match=sentence):
+        recipe_from_dict(values)
+
+
+def test_unknown_names_and_broken_files_are_refused(tmp_path):
+    with pytest.raises(TddError, match="known recipes: demo"):
+        load_recipe("nosuch")
+    with pytest.raises(TddError, match="no recipe file"):
+        load_recipe(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("stage1: [", encoding="utf-8")
+    with pytest.raises(TddError, match="not valid YAML"):
+        load_recipe(broken)
+
+
+def test_a_file_of_differences_is_a_recipe(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("stage2: {epochs: 7, methods: [Deepfakes]}", encoding="utf-8")
+    recipe = load_recipe(path)
+    assert (recipe.name, recipe.stage2.epochs, recipe.stage2.methods) == ("mine", 7, ("Deepfakes",))
