@@ -112,9 +112,12 @@ def _train(args: argparse.Namespace, console: Console) -> None:
 
 
 def _report(args: argparse.Namespace, console: Console) -> None:
+    from tdd.plots import draw_figures
     from tdd.report import write_report
 
     console.print(write_report(args.study).to_text(), highlight=False, markup=False)
+    for path in draw_figures(args.study):
+        console.print(path, highlight=False, markup=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

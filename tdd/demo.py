@@ -11,6 +11,7 @@ from rich.console import Console
 from tdd.config import load_recipe
 from tdd.errors import TddError
 from tdd.files import check_space, check_writable, write_json
+from tdd.plots import draw_figures
 from tdd.preprocess.prepare import prepare
 from tdd.progress import step
 from tdd.records import Check, read_record
@@ -81,6 +82,7 @@ def run_demo(
     with step("4/4 Table and figures", console):
         write_json(out / CHECKS, study_checks(out, jobs))
         report = write_report(out)
+        draw_figures(out)
     if failures:
         raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
     return report

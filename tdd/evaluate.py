@@ -30,7 +30,7 @@ def clip_starts(n_frames: int, length: int) -> list[int]:
     return starts if starts[-1] + length == n_frames else [*starts, n_frames - length]
 
 
-def test_clips(store: ClipStore, recipe: Recipe) -> pd.DataFrame:
+def evaluation_clips(store: ClipStore, recipe: Recipe) -> pd.DataFrame:
     """All clips of all test videos: FaceForensics++ (reals and every method) and Celeb-DF-v2.
 
     Returns:
@@ -67,7 +67,7 @@ def score_clips(detector: nn.Module, store: ClipStore, clips: pd.DataFrame, reci
 
 def score_test_videos(detector: nn.Module, store: ClipStore, recipe: Recipe) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Clip logits of all test videos, and the video-level AUC with its 95% interval (DeLong) for every method."""
-    clips = score_clips(detector, store, test_clips(store, recipe), recipe)
+    clips = score_clips(detector, store, evaluation_clips(store, recipe), recipe)
     videos = video_scores(clips).reset_index()
     metrics = {}
     for (dataset, method), fakes in videos[videos["label"] == 1].groupby(["dataset", "method"]):

@@ -198,7 +198,7 @@ def pretrain(
     )
     Record(
         kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data={"fingerprint": store.fingerprint, "clips": len(clips)}, started=started.isoformat(timespec="seconds"),
+        data={"fingerprint": store.fingerprint, "clips": len(clips), "words": len(clips.words)}, started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - clock, history=stage.history, metrics=last, row={"backbone": backbone},
         checks=[check.to_dict()],
     ).write(run)  # fmt: skip

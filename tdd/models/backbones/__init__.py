@@ -1,0 +1,1 @@
+"""The four video backbones: CSN, CNN-LSTM, CNN-GRU with attention, ViViT."""

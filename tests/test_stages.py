@@ -1,0 +1,216 @@
+"""Both stages on random pixels: what a step does to which weights, resuming, and the hand-over."""
+
+import dataclasses
+import math
+
+import pandas as pd
+import pytest
+import torch
+
+from tdd.checkpoints import import_weights
+from tdd.config import load_recipe
+from tdd.data.clips import EpochBatches, PretrainingClips, loader
+from tdd.detect import Detection, detect, training_clips
+from tdd.errors import TddError
+from tdd.evaluate import clip_starts, score_clips, evaluation_clips
+from tdd.pretrain import Pretraining, pretrain
+from tdd.study import SCRATCH, TABLE
+from tdd.training import warmup_constant, warmup_cosine
+from tests.stores import random_store
+
+RECIPE = load_recipe("tiny")
+ROWS = {row.id: row for row in TABLE}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return random_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def stage1(store, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "stage1"
+    return run, pretrain(store, "cnn_gru_attention", RECIPE, run)
+
+
+def faces(store):
+    return store.index[(store.index["dataset"] == "LRW") & (store.index["split"] == "train")]
+
+
+def batch_of(dataset, batches):
+    return next(iter(loader(dataset, batches, RECIPE)))
+
+
+def states(run):
+    parts = import_weights(run, "stage1", "cnn_gru_attention").parts
+    return {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
+
+
+def test_schedules():
+    cosine, constant = warmup_cosine(4, 12), warmup_constant(4)
+    assert [cosine(s) for s in (0, 3, 4, 8, 12)] == pytest.approx([0.25, 1, 1, 0.5, 0])
+    assert [constant(s) for s in (0, 1, 3, 100)] == [0.25, 0.5, 1, 1]
+
+
+def test_a_pretraining_step_trains_students_and_leaves_teachers_to_the_average(store):
+    torch.manual_seed(0)
+    clips = PretrainingClips(store, faces(store), RECIPE, train=True)
+    stage = Pretraining("cnn_gru_attention", RECIPE, 4, 1)
+    stage.training_step(batch_of(clips, EpochBatches(len(clips), 8, 0)), 0).backward()
+    for name, parameter in stage.named_parameters():
+        trained = "teacher" not in name
+        assert (parameter.grad is not None) == trained, name
+    with torch.no_grad():
+        for parameter in stage.video.parameters():
+            parameter.add_(1.0)
+    before = next(stage.video_teacher.parameters()).clone()
+    stage.update_teachers()
+    moved = next(stage.video_teacher.parameters()) - before
+    assert moved.mean().item() == pytest.approx(1 - RECIPE.stage1.momentum, rel=1e-3)
+
+
+def test_the_prober_never_trains_the_backbone(store):
+    clips = PretrainingClips(store, faces(store), RECIPE, train=True)
+    stage = Pretraining("cnn_gru_attention", RECIPE, 4, 1)
+    batch = batch_of(clips, EpochBatches(len(clips), 8, 0))
+    features, _ = stage.video(batch["clean"].float())
+    stage.prober(features).sum().backward()
+    assert all(parameter.grad is None for parameter in stage.video.parameters())
+
+
+def test_stage1_records_every_epoch(stage1, store):
+    run, record = stage1
+    assert [entry["epoch"] for entry in record["history"]] == [0, 1]
+    assert {"loss", "target_std", "retrieval", "frame_retrieval", "prober"} <= record["history"][-1].keys()
+    assert record["data"]["fingerprint"] == store.fingerprint
+    assert all(math.isfinite(value) for entry in record["history"] for value in entry.values())
+    teacher, student = states(run)["teacher.backbone.project.weight"], states(run)["student.backbone.project.weight"]
+    assert not torch.equal(teacher, student)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(stage1, store, tmp_path):
+    pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "again")
+    pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "other", seed=1)
+    first, again, other = states(stage1[0]), states(tmp_path / "again"), states(tmp_path / "other")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_run_stopped_after_an_epoch_goes_on_to_the_same_end(stage1, store, tmp_path, monkeypatch):
+    class Stopped(Exception):
+        pass
+
+    def stop(done, total):
+        if done > total / 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "run", report=stop)
+    assert not (tmp_path / "run" / "record.json").exists()
+    record = pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "run")
+    assert record["history"] == stage1[1]["history"]
+    first, resumed = states(stage1[0]), states(tmp_path / "run")
+    assert all(torch.equal(first[name], resumed[name]) for name in first)
+
+
+def test_a_finished_run_is_not_trained_again(stage1, store):
+    def fail(*_):
+        raise AssertionError("trained again")
+
+    assert pretrain(store, "cnn_gru_attention", RECIPE, stage1[0], report=fail) == stage1[1]
+
+
+def test_stage2_starts_from_the_student_and_aims_at_the_frozen_teacher(stage1, store):
+    weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
+    stage = Detection(ROWS["ssl_0.3"], RECIPE, 0.0, 1, weights)
+    for name, tensor in weights.parts["student.backbone"].items():
+        assert torch.equal(stage.detector.backbone.state_dict()[name], tensor)
+    for name, tensor in weights.parts["teacher.projector"].items():
+        assert torch.equal(stage.auxiliary.teacher.projector.state_dict()[name], tensor)
+    stage.train()
+    assert not stage.auxiliary.teacher.training
+    clips, batches, _ = training_clips(store, RECIPE, 0)
+    stage.training_step(batch_of(clips, batches), 0).backward()
+    assert all(parameter.grad is None for parameter in stage.auxiliary.teacher.parameters())
+    assert all(parameter.grad is not None for parameter in stage.auxiliary.predictor.parameters())
+
+
+def test_ssl_weight_0_builds_no_teacher(stage1):
+    weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
+    assert Detection(ROWS["ssl_0.0"], RECIPE, 0.0, 1, weights).auxiliary is None
+    assert Detection(SCRATCH, RECIPE, 0.0, 1, None).auxiliary is None
+
+
+def test_the_loss_is_bce_plus_the_weighted_auxiliary(stage1, store):
+    weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
+    clips, batches, shift = training_clips(store, RECIPE, 0)
+    batch = batch_of(clips, batches)
+    losses = {}
+    for name in ("ssl_0.0", "ssl_0.3", "ssl_0.7"):
+        torch.manual_seed(0)
+        stage = Detection(ROWS[name], RECIPE, shift, 1, weights)
+        torch.manual_seed(1)
+        stage.detector.head.weight.data.normal_()
+        if stage.auxiliary:
+            for parameter in stage.auxiliary.predictor.parameters():
+                parameter.data.fill_(0.01)
+        losses[name] = float(stage.training_step(batch, 0))
+    auxiliary = (losses["ssl_0.3"] - losses["ssl_0.0"]) / 0.3
+    assert -1 <= auxiliary <= 1
+    assert losses["ssl_0.7"] - losses["ssl_0.0"] == pytest.approx(0.7 * auxiliary, abs=1e-4)
+
+
+def test_the_logit_shift_follows_the_batches(store):
+    clips, batches, shift = training_clips(store, RECIPE, 0)
+    labels = pd.Series([clips.table["label"].iloc[d.row] for e in range(40) for d in _epoch(batches, e)])
+    share = labels.mean()
+    assert shift == pytest.approx(math.log(share / (1 - share)), abs=0.1)
+    without = dataclasses.replace(RECIPE, stage2=dataclasses.replace(RECIPE.stage2, real_per_labelled=0.0))
+    assert training_clips(store, without, 0)[2] == pytest.approx(math.log(4))
+
+
+def _epoch(batches, epoch):
+    batches.set_epoch(epoch)
+    return [draw for batch in batches for draw in batch]
+
+
+def test_stage2_scores_every_test_clip_once_and_writes_it_down(stage1, store, tmp_path):
+    record = detect(store, ROWS["ssl_0.3"], RECIPE, tmp_path / "run", stage1[0])
+    logits = pd.read_csv(tmp_path / "run" / "clip_logits.csv")
+    assert not logits.duplicated(["video_id", "start"]).any()
+    assert set(record["metrics"]) == {"Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "FaceShifter", "Celeb-DF"}
+    assert record["metrics"]["FaceShifter"]["reals"] == record["metrics"]["FaceShifter"]["fakes"] == 6
+    assert set(logits["video_id"]) == set(store.index.loc[store.index["split"] == "test", "video_id"])
+
+
+def test_scores_do_not_depend_on_the_batch_size(stage1, store):
+    weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
+    detector = Detection(ROWS["ssl_0.0"], RECIPE, 0.0, 1, weights).detector
+    clips = evaluation_clips(store, RECIPE)
+    assert len(clips) % 7  # so that the last batch of seven is a partial one, as the last of 32 is not
+    small = dataclasses.replace(RECIPE, evaluation=dataclasses.replace(RECIPE.evaluation, batch_size=7))
+    one, other = score_clips(detector, store, clips, RECIPE), score_clips(detector, store, clips, small)
+    assert one["video_id"].tolist() == other["video_id"].tolist() == clips["video_id"].tolist()
+    torch.testing.assert_close(torch.tensor(one["logit"]), torch.tensor(other["logit"]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("frames", "starts"), [(25, [0]), (29, [0, 4]), (50, [0, 25]), (110, [0, 25, 50, 75, 85])]
+)
+def test_clips_lie_end_to_end_and_the_last_one_moves_back(frames, starts):
+    assert clip_starts(frames, 25) == starts
+    with pytest.raises(TddError, match="holds no clip"):
+        clip_starts(24, 25)
+
+
+def test_faceforensics_uses_its_first_110_frames_and_celeb_df_all(store):
+    long = store.index.assign(frames=200)
+    longer = type("Store", (), {"index": long})()
+    counts = evaluation_clips(longer, RECIPE).groupby(["dataset", "video_id"]).size().groupby("dataset").unique()
+    assert counts["FaceForensics++"].tolist() == [5] and counts["Celeb-DF-v2"].tolist() == [8]
+
+
+def test_weights_of_another_backbone_are_refused_and_nothing_is_written(stage1, store, tmp_path):
+    with pytest.raises(TddError, match="weights of cnn_lstm are needed"):
+        detect(store, ROWS["cnn_lstm"], RECIPE, tmp_path / "run", stage1[0])
+    assert not (tmp_path / "run" / "record.json").exists()
