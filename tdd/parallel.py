@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from tdd.errors import TddError
@@ -26,11 +28,23 @@ def cpu_count() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def quiet_threads() -> None:
-    """Leave one thread to each worker process: many processes with many threads each only get in one another's way."""
+def begin_worker() -> None:
+    """What every worker process does first: one thread for OpenCV, and no life beyond its parent's.
+
+    Many processes with many threads each only get in one another's way. A parent that is killed outright cannot stop its
+    workers; without this they would stay.
+    """
     import cv2
 
     cv2.setNumThreads(0)
+    parent = parent_process()
+    if parent:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def parallel_map(
@@ -58,7 +72,7 @@ def parallel_map(
         return
     done = 0
     waiting = iter(items)
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=quiet_threads)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker)
     try:
         pending: set[Future[Result]] = set()
         for item in waiting:

@@ -17,7 +17,7 @@ from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.files import write_json
 from tdd.paper import ROWS, PaperRow
-from tdd.parallel import cpu_count, quiet_threads
+from tdd.parallel import begin_worker, cpu_count
 from tdd.records import read_record
 
 STUDY = "study.json"
@@ -195,7 +195,7 @@ class _Scheduler:
 
 def _prepare_worker() -> None:
     os.environ["OMP_WAIT_POLICY"] = "passive"  # a spinning thread of one run would steal the core of another
-    quiet_threads()
+    begin_worker()
 
 
 def _run_job(job: Job, store: Path, out: Path, recipe_values: dict[str, Any], messages: Any) -> None:

@@ -84,7 +84,7 @@ def test_stage1_records_every_epoch(stage1, store):
     assert {"loss", "target_std", "retrieval", "frame_retrieval", "prober"} <= record["history"][-1].keys()
     assert record["data"]["fingerprint"] == store.fingerprint
     assert all(math.isfinite(value) for entry in record["history"] for value in entry.values())
-    teacher, student = states(run)["teacher.backbone.project.weight"], states(run)["student.backbone.project.weight"]
+    teacher, student = states(run)["teacher.backbone.out.weight"], states(run)["student.backbone.out.weight"]
     assert not torch.equal(teacher, student)
 
 
