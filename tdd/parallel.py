@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tdd.errors import TddError
 
@@ -47,6 +47,19 @@ def _follow(parent: BaseProcess) -> None:
     os._exit(1)
 
 
+class InlinePool(Executor):
+    """An executor of one worker that is this process: each call runs when it is submitted."""
+
+    def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """Run ``function`` now; what it raises is kept for ``result()``, except an interruption."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def parallel_map(
     function: Callable[[Item], Result],
     items: Sequence[Item],
@@ -64,20 +77,15 @@ def parallel_map(
     workers = min(workers or cpu_count(), max(1, len(items)))
     if progress:
         progress(0, len(items))
-    if workers == 1:
-        for done, item in enumerate(items, 1):
-            yield function(item)
-            if progress:
-                progress(done, len(items))
-        return
     done = 0
     waiting = iter(items)
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker)
+    pool = InlinePool() if workers == 1 else _process_pool(workers)
+    queued = 1 if workers == 1 else workers * QUEUE_FACTOR
     try:
         pending: set[Future[Result]] = set()
         for item in waiting:
             pending.add(pool.submit(function, item))
-            if len(pending) >= workers * QUEUE_FACTOR:
+            if len(pending) >= queued:
                 break
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -96,3 +104,7 @@ def parallel_map(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _process_pool(workers: int) -> Executor:
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker)

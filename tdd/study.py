@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,7 +17,7 @@ from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.files import write_json
 from tdd.paper import ROWS, PaperRow
-from tdd.parallel import begin_worker, cpu_count
+from tdd.parallel import InlinePool, begin_worker, cpu_count
 from tdd.records import read_record
 
 STUDY = "study.json"
@@ -140,28 +140,36 @@ class _Scheduler:
     """Starts each job once what it needs is finished, as long as a process is free."""
 
     def __init__(self, jobs: list[Job], store: Path, out: Path, recipe: Recipe, progress: JobProgress) -> None:
-        self.waiting, self.store, self.out, self.recipe, self.progress = list(jobs), store, out, recipe, progress
+        self.store, self.out, self.recipe, self.progress = store, out, recipe, progress
         self.jobs = {job.run: job for job in jobs}
-        self.finished: set[str] = set()
+        self.finished = {job.run for job in jobs if read_record(out / job.run)}
+        self.waiting = [job for job in jobs if job.run not in self.finished]
         self.failures: dict[str, str] = {}
 
     def run(self, workers: int) -> list[str]:
-        context = get_context("spawn")
-        with context.Manager() as manager:
-            messages = manager.Queue()
-            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
-            running: dict[Future[None], Job] = {}
-            try:
-                while self.waiting or running:
-                    for job in self._ready(workers - len(running)):
-                        running[pool.submit(_run_job, job, self.store, self.out, self.recipe.to_dict(), messages)] = job
-                    done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-                    self._relay(messages)
-                    for future in done:
-                        self._settle(running.pop(future), future)
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        for run in self.finished:
+            self.progress(self.jobs[run], 1.0)
+        if workers == 1 or not self.waiting:
+            self._drive(InlinePool(), queue.Queue(), 1)
+        else:
+            context = get_context("spawn")
+            with context.Manager() as manager:
+                pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+                self._drive(pool, manager.Queue(), workers)
         return [f"{run}: {sentence}" for run, sentence in self.failures.items()]
+
+    def _drive(self, pool: Executor, messages: Any, workers: int) -> None:
+        running: dict[Future[None], Job] = {}
+        try:
+            while self.waiting or running:
+                for job in self._ready(workers - len(running)):
+                    running[pool.submit(_run_job, job, self.store, self.out, self.recipe.to_dict(), messages)] = job
+                done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+                self._relay(messages)
+                for future in done:
+                    self._settle(running.pop(future), future)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _ready(self, free: int) -> list[Job]:
         for job in [job for job in self.waiting if job.needs in self.failures]:

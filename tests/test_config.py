@@ -32,7 +32,9 @@ def test_every_field_is_read_somewhere_outside_the_configuration():
             read |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     indirect = {"ema_base": "momentum", "ema_batch": "momentum", "learning_rate": None}
     config = ast.parse((Path(tdd.__file__).parent / "config.py").read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(config) if isinstance(node, ast.FunctionDef) and node.name != "__post_init__"]
+    functions = [
+        node for node in ast.walk(config) if isinstance(node, ast.FunctionDef) and node.name != "__post_init__"
+    ]
     inside = {node.attr for function in functions for node in ast.walk(function) if isinstance(node, ast.Attribute)}
 
     def fields(cls):

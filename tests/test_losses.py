@@ -10,7 +10,11 @@ from tdd.losses import detection_loss, logit_shift, prediction_loss
 def test_prediction_loss_is_the_mean_negative_cosine():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(3, 8, 5)), rng.normal(size=(3, 8, 5))
-    cosines = [a[i, :, t] @ b[i, :, t] / np.linalg.norm(a[i, :, t]) / np.linalg.norm(b[i, :, t]) for i in range(3) for t in range(5)]
+    cosines = [
+        a[i, :, t] @ b[i, :, t] / np.linalg.norm(a[i, :, t]) / np.linalg.norm(b[i, :, t])
+        for i in range(3)
+        for t in range(5)
+    ]
     loss = prediction_loss(torch.from_numpy(a), torch.from_numpy(b))
     assert float(loss) == pytest.approx(-np.mean(cosines))
 

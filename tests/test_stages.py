@@ -194,9 +194,7 @@ def test_scores_do_not_depend_on_the_batch_size(stage1, store):
     torch.testing.assert_close(torch.tensor(one["logit"]), torch.tensor(other["logit"]), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("frames", "starts"), [(25, [0]), (29, [0, 4]), (50, [0, 25]), (110, [0, 25, 50, 75, 85])]
-)
+@pytest.mark.parametrize(("frames", "starts"), [(25, [0]), (29, [0, 4]), (50, [0, 25]), (110, [0, 25, 50, 75, 85])])
 def test_clips_lie_end_to_end_and_the_last_one_moves_back(frames, starts):
     assert clip_starts(frames, 25) == starts
     with pytest.raises(TddError, match="holds no clip"):

@@ -51,9 +51,7 @@ def test_a_view_is_one_crop_and_flip_for_all_frames():
 
 def test_flip_mirrors_and_happens_as_often_as_stated():
     ramp = np.broadcast_to(np.linspace(0, 255, 40).astype(np.uint8)[None, None, :, None], (25, 40, 40, 3))
-    falling = [
-        train_view(ramp, np.random.default_rng(seed), CLIP, 0.5)[0, 0, 0, -1] < 128 for seed in range(300)
-    ]
+    falling = [train_view(ramp, np.random.default_rng(seed), CLIP, 0.5)[0, 0, 0, -1] < 128 for seed in range(300)]
     assert np.mean(falling) == pytest.approx(0.5, abs=0.1)
 
 
@@ -79,7 +77,9 @@ def test_normalise_is_imagenets():
 
 
 def test_masks_hide_exactly_what_they_name_and_align_across_modalities():
-    video = mask_video(torch.ones(2, 3, 25, 8, 8), torch.tensor([[1, 2, 4, 6], [0, 0, 0, 0]]), torch.tensor([[0, 0], [5, 9]]))
+    video = mask_video(
+        torch.ones(2, 3, 25, 8, 8), torch.tensor([[1, 2, 4, 6], [0, 0, 0, 0]]), torch.tensor([[0, 0], [5, 9]])
+    )
     expected = np.ones((2, 3, 25, 8, 8))
     expected[0, :, :, 1:4, 2:6] = 0
     expected[1, :, 5:9] = 0

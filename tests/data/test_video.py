@@ -7,7 +7,10 @@ from tdd.errors import TddError
 
 def moving_squares(n=12, height=96, width=128):
     rows, columns = np.mgrid[:height, :width]
-    return [np.stack([(rows + 4 * t) // 16 % 2 * 200, columns // 16 % 2 * 200, rows * 0 + 80], -1).astype(np.uint8) for t in range(n)]
+    return [
+        np.stack([(rows + 4 * t) // 16 % 2 * 200, columns // 16 % 2 * 200, rows * 0 + 80], -1).astype(np.uint8)
+        for t in range(n)
+    ]
 
 
 def test_what_is_written_is_read_back(tmp_path):

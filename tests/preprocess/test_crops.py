@@ -24,7 +24,9 @@ def test_smoothing_a_short_video_uses_all_of_it():
 
 
 def test_the_mean_face_undoes_similarity_transforms():
-    shapes = np.concatenate([face_points(1, turn, scale, seed) for turn, scale, seed in [(0, 1, 0), (0.4, 0.7, 1), (-0.3, 1.3, 2)]])
+    shapes = np.concatenate(
+        [face_points(1, turn, scale, seed) for turn, scale, seed in [(0, 1, 0), (0.4, 0.7, 1), (-0.3, 1.3, 2)]]
+    )
     mean = mean_face(shapes, 128)
     left, right = mean[36:42].mean(0), mean[42:48].mean(0)
     np.testing.assert_allclose(right - left, [32, 0], atol=1e-3)

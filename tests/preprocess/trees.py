@@ -18,7 +18,9 @@ def face_points(n_frames: int, turn: float = 0.0, scale: float = 1.0, seed: int 
     points = np.zeros((68, 2))
     points[:17] = np.stack([-np.cos(jaw) * 26, np.sin(jaw) * 30 - 2], 1)
     points[17:27] = np.stack([np.linspace(-20, 20, 10), np.full(10, -18)], 1)
-    points[27:36] = np.concatenate([np.stack([np.zeros(4), np.linspace(-10, 4, 4)], 1), np.stack([np.linspace(-6, 6, 5), np.full(5, 7)], 1)])
+    points[27:36] = np.concatenate(
+        [np.stack([np.zeros(4), np.linspace(-10, 4, 4)], 1), np.stack([np.linspace(-6, 6, 5), np.full(5, 7)], 1)]
+    )
     circle = np.linspace(0, 2 * np.pi, 6, endpoint=False)
     for start, x in ((36, -11), (42, 11)):
         points[start : start + 6] = np.stack([x - 5 * np.cos(circle), -11 - 2 * np.sin(circle)], 1)

@@ -1,0 +1,65 @@
+"""Commands as a user types them; what goes wrong is one sentence and exit code 2."""
+
+import os
+import stat
+
+import pytest
+
+from tdd.cli import main
+from tests.preprocess.trees import write_root
+
+
+def sentence(capsys):
+    captured = capsys.readouterr().err.strip()
+    assert captured.startswith("tdd: ") and "Traceback" not in captured
+    assert len(captured.splitlines()) == 1
+    return captured
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["demo", "--size", "huge", "--out", "{out}"], "tiny, demo, full"),
+        (["demo", "--size", "tiny", "--rows", "gru", "--out", "{out}"], "the rows are: csn"),
+        (["synth", "--size", "huge", "--out", "{out}"], "tiny, demo, full"),
+        (["prepare", "--root", "{out}", "--out", "{out}"], "No data set was found"),
+        (["prepare", "--root", "{out}", "--out", "{out}", "--recipe", "mine"], "known recipes"),
+        (["train", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
+        (["report", "--study", "{out}"], "study.json"),
+    ],
+)
+def test_wrong_arguments(arguments, expected, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main([argument.format(out=out) for argument in arguments]) == 2
+    assert expected in sentence(capsys)
+    assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_no_write_access(tmp_path, capsys):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert main(["demo", "--size", "tiny", "--out", str(tmp_path / "out")]) == 2
+    assert "can be written" in sentence(capsys)
+
+
+def test_a_file_where_the_folder_should_be(tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert main(["demo", "--size", "tiny", "--out", str(tmp_path / "out" / "deeper")]) == 2
+    assert "can be written" in sentence(capsys)
+
+
+def test_too_little_disk_is_said_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 5_000_000})())
+    assert main(["demo", "--size", "demo", "--out", str(tmp_path / "out")]) == 2
+    assert "GB are needed" in sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_prepare_says_what_it_made_and_what_it_left_out(tmp_path, capsys):
+    root = write_root(tmp_path / "data")
+    (root / "FaceForensics++/original_sequences/youtube/c23/videos/000.mp4").write_bytes(b"")
+    assert (
+        main(["prepare", "--root", str(root), "--out", str(tmp_path / "s"), "--recipe", "tiny", "--workers", "1"]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "24 videos" in out and "1 left out" in out and "real/c23/000" in out
