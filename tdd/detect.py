@@ -6,8 +6,6 @@ CVPR 2022, arXiv 2201.07131); the 2024 paper's change to the loss is ssl_weight 
 
 from __future__ import annotations
 
-import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from tdd.losses import detection_loss, logit_shift, prediction_loss
 from tdd.models import CosineHead
 from tdd.paper import PaperRow
 from tdd.pretrain import Branch, build_predictor, video_backbone
-from tdd.records import Record, read_record
+from tdd.records import Clock, Record, read_record
 from tdd.training import Report, Stage, adamp, fit, warmup_constant
 
 CLIP_LOGITS = "clip_logits.csv"
@@ -167,7 +165,7 @@ def detect(
     if finished:
         return finished
     run.mkdir(parents=True, exist_ok=True)
-    started, clock = datetime.now(timezone.utc), time.monotonic()
+    clock = Clock()
     weights = import_weights(stage1, "stage1", row.backbone) if stage1 else None
     clips, batches, shift = training_clips(store, recipe, seed)
     L.seed_everything(seed, verbose=False)
@@ -183,8 +181,7 @@ def detect(
     described = {"id": row.id, "label": row.label, "backbone": row.backbone, "ssl_weight": row.ssl_weight}
     Record(
         kind="stage2", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data={"fingerprint": store.fingerprint, "clips": len(clips), "logit_shift": shift},
-        started=started.isoformat(timespec="seconds"), seconds=time.monotonic() - clock, history=stage.history,
-        metrics=metrics, row=described | {"from_stage1": stage1 is not None},
+        data={"fingerprint": store.fingerprint, "clips": len(clips), "logit_shift": shift}, history=stage.history,
+        metrics=metrics, row=described | {"from_stage1": stage1 is not None}, **clock.read(),
     ).write(run)  # fmt: skip
     return read_record(run) or {}

@@ -31,8 +31,8 @@ def cpu_count() -> int:
 def begin_worker() -> None:
     """What every worker process does first: one thread for OpenCV, and no life beyond its parent's.
 
-    Many processes with many threads each only get in one another's way. A parent that is killed outright cannot stop its
-    workers; without this they would stay.
+    Many processes with many threads each only get in one another's way. A parent that is killed outright cannot stop
+    its workers; without this they would stay.
     """
     import cv2
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,17 @@ class Check:
         """As stored in a record, with the verdict."""
         passed = self.value >= self.target if self.relation == ">=" else self.value <= self.target
         return asdict(self) | {"passed": passed}
+
+
+class Clock:
+    """When a run started, and how long it has taken."""
+
+    def __init__(self) -> None:
+        self.started, self.zero = datetime.now(timezone.utc), time.monotonic()
+
+    def read(self) -> dict[str, Any]:
+        """The fields ``started`` (ISO 8601, UTC) and ``seconds`` of a record."""
+        return {"started": self.started.isoformat(timespec="seconds"), "seconds": time.monotonic() - self.zero}
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ def random_store(folder: Path, crop: int = 42, faces: int = 12, videos: int = 6,
     def add(video_id: str, dataset: str, method: str, split: str, length: int, word: str = "") -> None:
         pixels = rng.integers(0, 256, (length, crop, crop, 3), dtype=np.uint8)
         sound = rng.uniform(-0.5, 0.5, length * 640).astype(np.float32) if dataset == "LRW" else None
-        row = {"video_id": video_id, "dataset": dataset, "method": method, "label": int(method != "real"), "split": split}
-        rows.append(write_clip(folder, row | {"path": "", "identities": "", "word": word}, pixels, sound))
+        row = {"video_id": video_id, "dataset": dataset, "method": method, "split": split, "word": word}
+        row |= {"label": int(method != "real"), "path": "", "identities": ""}
+        rows.append(write_clip(folder, row, pixels, sound))
 
     for number in range(faces):
         for split in ("train", "val"):

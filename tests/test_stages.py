@@ -12,7 +12,7 @@ from tdd.config import load_recipe
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
 from tdd.detect import Detection, detect, training_clips
 from tdd.errors import TddError
-from tdd.evaluate import clip_starts, score_clips, evaluation_clips
+from tdd.evaluate import clip_starts, evaluation_clips, score_clips
 from tdd.pretrain import Pretraining, pretrain
 from tdd.study import SCRATCH, TABLE
 from tdd.training import warmup_constant, warmup_cosine
@@ -96,15 +96,15 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(stage1, store
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_a_run_stopped_after_an_epoch_goes_on_to_the_same_end(stage1, store, tmp_path, monkeypatch):
-    class Stopped(Exception):
+def test_a_run_stopped_after_an_epoch_goes_on_to_the_same_end(stage1, store, tmp_path):
+    class StoppedError(Exception):
         pass
 
     def stop(done, total):
         if done > total / 2:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "run", report=stop)
     assert not (tmp_path / "run" / "record.json").exists()
     record = pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "run")

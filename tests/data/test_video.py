@@ -50,9 +50,9 @@ def test_no_half_written_file_is_left(tmp_path):
 def test_unreadable_files_are_named(tmp_path, content):
     path = tmp_path / "bad file.mp4"
     path.write_bytes(content)
-    with pytest.raises(TddError, match="bad file.mp4"):
+    with pytest.raises(TddError, match=r"bad file\.mp4"):
         read_video(path)
-    with pytest.raises(TddError, match="bad file.mp4"):
+    with pytest.raises(TddError, match=r"bad file\.mp4"):
         read_audio(path)
 
 
