@@ -1,0 +1,112 @@
+"""Where a video is filmed and with what: scene, light and the camera that every frame, real or forged, goes through."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from tdd.errors import TddError
+from tdd.synth.backgrounds import draw_background
+from tdd.synth.identity import RGB, to_rgb
+
+DOMAINS = ("studio", "celebrity")
+NOISE_STD = 32.0  # of the stored noise, which is scaled to what a scene needs
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Surroundings of one video, and its camera."""
+
+    size: int  # side of the square frames, pixels
+    domain: str
+    background: np.ndarray  # (size, size, 3) uint8 RGB
+    clothes: RGB
+    neckline: float  # depth of the collar, face units
+    stripes: float  # stripes on the clothes, radians per face unit; 0 is none
+    light: np.ndarray  # (3,) unit vector towards the key light: right, down, towards the camera
+    ambient: float  # share of light that comes from everywhere
+    gloss: float  # shine of the skin
+    gain: RGB  # white balance times exposure
+    flicker: float  # standard deviation of the exposure from frame to frame
+    noise: float  # standard deviation of the sensor noise, grey levels
+    blur: float  # sigma of the lens, pixels of a 160-pixel frame
+    shake: float  # standard deviation of the camera's shake, pixels
+    crf: int  # constant rate factor for x264
+    seed: int  # of folds in the clothes
+
+
+def _light(rng: np.random.Generator, side: float) -> np.ndarray:
+    angle, lift = rng.normal(0, side), rng.uniform(0.15, 0.7)
+    vector = np.array([np.sin(angle), -lift, max(np.cos(angle), 0.45)])
+    return vector / np.linalg.norm(vector)
+
+
+def draw_scene(rng: np.random.Generator, size: int, domain: str = "studio") -> Scene:
+    """Draw a scene for square frames of `size` pixels.
+
+    Raises TddError for an unknown domain or a size outside 64..512.
+    """
+    if domain not in DOMAINS:
+        raise TddError(f"unknown domain {domain!r} for a synthetic scene; choose one of {', '.join(DOMAINS)}")
+    if not 64 <= size <= 512:
+        raise TddError(f"synthetic frames have between 64 and 512 pixels a side, not {size}")
+    studio = domain == "studio"
+
+    def between(in_studio: tuple[float, float], elsewhere: tuple[float, float]) -> float:
+        return float(rng.uniform(*(in_studio if studio else elsewhere)))
+
+    balance = rng.uniform(0.95, 1.05, 3) if studio else rng.uniform(0.88, 1.12, 3)
+    red, green, blue = (float(g) for g in balance * between((0.88, 1.08), (0.68, 1.12)))
+    return Scene(
+        size=size,
+        domain=domain,
+        background=draw_background(rng, size, domain),
+        clothes=to_rgb(rng.uniform(20, 220) * (1 + rng.normal(0, 0.35, 3))),
+        neckline=rng.uniform(0.02, 0.45),
+        stripes=rng.uniform(25, 45) if rng.random() < 0.12 else 0.0,
+        light=_light(rng, 0.45 if studio else 0.7),
+        ambient=between((0.42, 0.68), (0.25, 0.6)),
+        gloss=between((0.2, 1.0), (0.2, 1.4)),
+        gain=(red, green, blue),
+        flicker=between((0.0, 0.006), (0.0, 0.012)),
+        noise=between((1.0, 3.5), (2.5, 6.0)),
+        blur=between((0.30, 0.65), (0.45, 0.95)),
+        shake=between((0.0, 0.06), (0.0, 0.25)),
+        crf=int(rng.integers(20, 28)) if studio else int(rng.integers(25, 32)),
+        seed=int(rng.integers(1 << 31)),
+    )
+
+
+@lru_cache(maxsize=2)
+def _noise_bank(size: int) -> np.ndarray:
+    """Noise twice as large as a frame, from which every frame takes a random window."""
+    noise = np.random.default_rng(0).standard_normal((2 * size, 2 * size, 3)) * NOISE_STD
+    return np.clip(noise, -127, 127).astype(np.int8)
+
+
+def shoot(frames: np.ndarray, scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """What a scene's camera records of clean frames (T, S, S, 3) uint8 RGB; same shape and type.
+
+    The whole frame is resampled at a random sub-pixel offset (at most about a pixel anywhere, so landmarks stay
+    valid), blurred by the lens, scaled by white balance, exposure and flicker, and given sensor noise. Real and
+    forged videos pass alike.
+    """
+    n, size = len(frames), scene.size
+    angle, zoom = rng.uniform(-0.003, 0.003), rng.uniform(0.997, 1.003)
+    offset = rng.uniform(-0.5, 0.5, 2) + rng.normal(0, 1, (n, 2)) * scene.shake
+    exposure = 1 + rng.normal(0, 1, n) * scene.flicker
+    windows = rng.integers(0, size, (n, 2))
+    turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = (size - 1) / 2
+    fixed = centre - turn @ [centre, centre]
+    bank, sigma, out = _noise_bank(size), scene.blur * size / 160, np.empty_like(frames)
+    for t, frame in enumerate(frames):
+        matrix = np.column_stack([turn, fixed + offset[t]])
+        moved = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        linear = cv2.GaussianBlur(moved, (5, 5), sigma).astype(np.float32)
+        linear *= np.array(scene.gain, np.float32) * np.float32(exposure[t])
+        y, x = windows[t]
+        cv2.scaleAdd(bank[y : y + size, x : x + size].astype(np.float32), scene.noise / NOISE_STD, linear, linear)
+        out[t] = cv2.convertScaleAbs(np.clip(linear, 0, 255, out=linear))
+    return out

@@ -1,0 +1,139 @@
+"""Makes one video of the embedded benchmark with its sidecars.
+
+Real and forged videos take one path: scene, motion and speech are drawn from the footage's generator, the face is
+drawn, and the same camera and the same encoder follow. A forgery replaces the drawing of the face and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from tdd.data.video import write_video
+from tdd.synth.camera import Scene, draw_scene, shoot
+from tdd.synth.forgery import forge
+from tdd.synth.identity import Identity, draw_identity
+from tdd.synth.motion import Motion, draw_motion
+from tdd.synth.plan import Task, rng_of
+from tdd.synth.render import render
+from tdd.synth.sizes import SynthSize
+from tdd.synth.speech import Speech, draw_voice, speak, speak_running
+from tdd.synth.visemes import MouthTrack
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What all videos of one benchmark have in common.
+
+    Attributes:
+        out: folder of the benchmark.
+        size: counts and image size.
+        seed: of every draw.
+        strength: of the artefacts of forgery; 1 is the calibrated default, 0 leaves none.
+        language: ``en`` or ``ko``.
+    """
+
+    out: Path
+    size: SynthSize
+    seed: int
+    strength: float
+    language: str
+
+
+@dataclass(frozen=True)
+class _Footage:
+    """Scene, motion and speech of a video before anyone's face is drawn."""
+
+    scene: Scene
+    motion: Motion
+    speech: Speech
+
+
+def film(studio: Studio, task: Task) -> None:
+    """Make one video, its landmarks and, for a fake, its masks; the mp4 is written last and marks completeness."""
+    for name in task.outputs():
+        (studio.out / name).parent.mkdir(parents=True, exist_ok=True)
+    footage = _footage(studio, task.footage, task.person, task.n_frames, task.domain, task.word)
+    person = _person(studio.seed, task.person, task.domain)
+    speech, px = footage.speech, studio.size.image_px
+    if task.method:
+        source = _person(studio.seed, task.source, task.domain)
+        source_mouth = _mouth(studio, task.source_footage, task.source, task.n_frames)
+        artefacts = rng_of(studio.seed, task.path, "artefacts")
+        faces = forge(
+            task.method,
+            artefacts,
+            person,
+            source,
+            footage.scene,
+            footage.motion,
+            speech.mouth,
+            source_mouth,
+            px,
+            studio.strength,
+        )
+        _save(studio.out / task.sidecar("masks", ".npz"), lambda file: _write_masks(file, faces.masks))
+        frames, landmarks = faces.frames, faces.landmarks
+    else:
+        drawn = render(person, footage.scene, footage.motion, speech.mouth, px)
+        frames, landmarks = drawn.frames, drawn.landmarks
+    _save(studio.out / task.sidecar("landmarks", ".npy"), lambda file: np.save(file, landmarks.astype(np.float32)))
+    shot = shoot(frames, footage.scene, rng_of(studio.seed, task.path, "camera"))
+    path = studio.out / task.path
+    if task.word:
+        text = f"Duration: {speech.word_end - speech.word_start:.2f} seconds\n"
+        _save(path.with_suffix(".txt"), lambda file: file.write(text.encode()))
+    write_video(path, shot, audio=speech.samples if task.word else None, crf=int(footage.scene.crf))
+
+
+@lru_cache(maxsize=8)  # the fakes of a target follow one another and share its footage
+def _footage(studio: Studio, footage: str, person: str, n_frames: int, domain: str, word: str) -> _Footage:
+    scene = draw_scene(rng_of(studio.seed, footage, "scene"), studio.size.image_px, domain)
+    motion = draw_motion(rng_of(studio.seed, footage, "motion"), n_frames, domain)
+    return _Footage(scene, motion, _speech(studio, footage, person, n_frames, word))
+
+
+def _speech(studio: Studio, footage: str, person: str, n_frames: int, word: str) -> Speech:
+    voice = draw_voice(rng_of(studio.seed, person, "voice"), studio.language)
+    rng = rng_of(studio.seed, footage, "speech")
+    if word:
+        return speak(rng, voice, word.lower(), n_frames, studio.language)
+    return speak_running(rng, voice, n_frames, studio.language)
+
+
+@lru_cache(maxsize=8)
+def _mouth(studio: Studio, footage: str, person: str, n_frames: int) -> MouthTrack:
+    """What the source's mouth does, for as long as the target's video lasts."""
+    return _speech(studio, footage, person, n_frames, "").mouth
+
+
+@lru_cache(maxsize=8)
+def _person(seed: int, name: str, domain: str) -> Identity:
+    return draw_identity(rng_of(seed, name, "face"), domain)
+
+
+def _write_masks(file: IO[bytes], masks: np.ndarray) -> None:
+    """Bits (T, H, W / 8), most significant first, and the shape (T, H, W) to unpack them to."""
+    np.savez_compressed(file, bits=np.packbits(masks, axis=-1), shape=np.array(masks.shape))
+
+
+def read_masks(path: Path | str) -> np.ndarray:
+    """Forgery masks of a video: bool, shape (T, H, W), true where the forgery may have changed a pixel."""
+    with np.load(path) as stored:
+        return np.unpackbits(stored["bits"], axis=-1, count=int(stored["shape"][-1])).astype(bool)
+
+
+def _save(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that appears at ``path`` only when complete."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            write(file)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
