@@ -10,6 +10,7 @@ method.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -101,14 +102,19 @@ def forge(
     if not strength >= 0:
         raise TddError(f"the strength of a forgery is zero or positive, not {strength}")
     if method in SWAPS:
-        clean = render(swap_identity(target, source), scene, motion, mouth, size)
+        clean = _clean(swap_identity(target, source), scene, motion, mouth, size)
     else:
-        clean = render(target, scene, motion, source_mouth, size)
+        clean = _clean(target, scene, motion, source_mouth, size)
         mouth = source_mouth
     severity = strength * rng.uniform(*SEVERITY)
     amount = _scaled(amplitudes or AMPLITUDES[method], severity)
     tone = np.array(source.outer.skin) / np.array(target.outer.skin)
     return _Retoucher(rng, clean, amount, motion, mouth, tone, severity).video()
+
+
+@lru_cache(maxsize=2)  # one swap and one reenactment of a target: its other methods start from the same frames
+def _clean(identity: Identity, scene: Scene, motion: Motion, mouth: "MouthTrack", size: int) -> Rendered:
+    return render(identity, scene, motion, mouth, size)
 
 
 def _scaled(a: Amplitudes, k: float) -> Amplitudes:

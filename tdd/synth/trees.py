@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-
-import cv2
 
 from tdd import __version__
 from tdd.errors import TddError
+from tdd.files import check_space, check_writable, read_json, write_atomically, write_json
+from tdd.parallel import parallel_map
 from tdd.synth import espeak
 from tdd.synth.filming import Studio, film
 from tdd.synth.plan import (
@@ -89,7 +84,7 @@ def write_benchmark(
     missing = [task for task in tasks if not all((out / name).is_file() for name in task.outputs())]
     if missing:
         espeak.synthesise("a", "en")  # says at once if speech is not to be had
-        _check_disk(out, counts, missing)
+        check_space(out, bytes_needed(counts, missing))
     _begin(out, settings, tasks, counts, complete=not missing)
     done, total = len(tasks) - len(missing), len(tasks)
     if progress:
@@ -99,7 +94,7 @@ def write_benchmark(
         if progress:
             progress(done, total)
     if not (out / DONE).is_file():
-        _write_text(out / DONE, _json({**settings, "videos": _video_counts(tasks)}))
+        write_json(out / DONE, {**settings, "videos": _video_counts(tasks)})
     return out
 
 
@@ -125,23 +120,13 @@ def _settings(size: SynthSize, seed: int, strength: float, methods: Sequence[str
 
 def _check_folder(out: Path, settings: dict[str, object]) -> None:
     """Make the folder, and refuse one that cannot be written or that holds other data."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        trial = out / ".write-test"
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise TddError(f"{out} cannot be written ({reason}); choose a folder you may write to.") from error
+    check_writable(out)
     if not (out / PLAN).is_file():
         foreign = [name for name in (LRW, FF, CELEB, "landmarks", "masks") if (out / name).exists()]
         if foreign:
             raise TddError(f"{out} holds {foreign[0]} that this command did not write; choose an empty folder.")
         return
-    try:
-        stored = json.loads((out / PLAN).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TddError(f"{out / PLAN} is damaged; delete the folder {out} and run again.") from error
+    stored = read_json(out / PLAN)
     differing = [key for key, value in settings.items() if stored.get(key) != value]
     if differing:
         key = differing[0]
@@ -162,40 +147,21 @@ def bytes_needed(size: SynthSize, tasks: Sequence[Task]) -> int:
     return sum(math.ceil(task.n_frames * (video + landmarks + masks + sound)) + 8192 for task in tasks)
 
 
-def _check_disk(out: Path, size: SynthSize, missing: Sequence[Task]) -> None:
-    needed, free = bytes_needed(size, missing), shutil.disk_usage(out).free
-    if needed > free:
-        raise TddError(
-            f"the benchmark needs about {needed / 1e9:.2f} GB in {out}, and {free / 1e9:.2f} GB are free; "
-            "make room, choose another folder or a smaller size."
-        )
-
-
 def _begin(out: Path, settings: dict[str, object], tasks: Sequence[Task], size: SynthSize, complete: bool) -> None:
     """Write settings, README and list files; what follows is the videos."""
     if not complete:
         (out / DONE).unlink(missing_ok=True)
         for left in out.rglob("*.partial"):  # of a run that was killed in the middle of a file
             left.unlink()
-    texts = {PLAN: _json(settings), "README.txt": README}
+    write_json(out / PLAN, settings)
+    texts = {"README.txt": README}
     if sum(size.ff_pairs):
         texts |= {f"{FF}/splits/{name}.json": json.dumps(pairs) for name, pairs in ff_splits(size).items()}
     if any(task.path.startswith(f"{CELEB}/") for task in tasks):
         texts[CELEB_LIST] = celeb_test_list(tasks)
     for name, text in texts.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
         if not (out / name).is_file():
-            _write_text(out / name, text)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+            write_atomically(out / name, text.encode())
 
 
 def _video_counts(tasks: Sequence[Task]) -> dict[str, int]:
@@ -209,31 +175,10 @@ def _video_counts(tasks: Sequence[Task]) -> dict[str, int]:
 
 def _make(studio: Studio, tasks: Sequence[Task], workers: int | None) -> Iterator[int]:
     """Make videos, in this process or in several; yields how many each finished piece of work held."""
-    workers = min(workers or os.cpu_count() or 1, max(1, len(tasks)))
-    if workers == 1:
-        with _one_thread():
-            for task in tasks:
-                yield _film_chunk(studio, [task])
-        return
-    length = max(
-        1, min(6, len(tasks) // (4 * workers))
-    )  # short enough for smooth progress, long enough to share footage
-    chunks = [list(tasks[k : k + length]) for k in range(0, len(tasks), length)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
-        futures = {pool.submit(_film_chunk, studio, chunk): chunk for chunk in chunks}
-        try:
-            for future in as_completed(futures):
-                yield _result(future, futures[future])
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _result(future: Future[int], chunk: Sequence[Task]) -> int:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise TddError(f"a worker died near {chunk[0].path} (out of memory?); run again with fewer workers.") from error
+    people: dict[str, list[Task]] = {}
+    for task in tasks:  # the videos of a person share textures, and those of a target whole clean renders
+        people.setdefault(task.person, []).append(task)
+    yield from parallel_map(partial(_film_chunk, studio), list(people.values()), workers)
 
 
 def _film_chunk(studio: Studio, tasks: Sequence[Task]) -> int:
@@ -244,14 +189,3 @@ def _film_chunk(studio: Studio, tasks: Sequence[Task]) -> int:
         except Exception as error:
             raise TddError(f"{task.path} could not be made ({type(error).__name__}: {error}).") from error
     return len(tasks)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """OpenCV on one thread: the frames are too small for more to pay."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(0)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

@@ -80,7 +80,7 @@ class Phone:
     end: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MouthTrack:
     """How a mouth moves: float32 arrays of shape (T,), one value in [0, 1] for each frame.
 
