@@ -20,6 +20,7 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 
 setup: .venv/.requirements
 setup-dev: .venv/.requirements-dev

@@ -60,12 +60,12 @@ class Amplitudes:
 
 
 AMPLITUDES: dict[str, Amplitudes] = {
-    "Deepfakes": Amplitudes("face", feather=0.10, shift=0.005, turn=0.003, blur=0.22, colour=0.007),
-    "FaceSwap": Amplitudes("face", feather=0.03, shift=0.006, turn=0.003, colour=0.006, mismatch=0.20, seam=0.02),
-    "Face2Face": Amplitudes("lower", feather=0.08, shift=0.005, mouth=0.022, lag=0.35, smooth=0.5),
-    "NeuralTextures": Amplitudes("mouth", feather=0.07, shift=0.003, blur=0.25, swim=0.022),
-    "FaceShifter": Amplitudes("face", feather=0.12, shift=0.004, breathe=0.022, drift=0.016, smooth=2.0),
-    "Celeb-DF": Amplitudes("face", feather=0.14, shift=0.007, turn=0.004, blur=0.20, colour=0.007, smooth=0.8),
+    "Deepfakes": Amplitudes("face", feather=0.10, shift=0.0065, turn=0.004, blur=0.28, colour=0.009),
+    "FaceSwap": Amplitudes("face", feather=0.03, shift=0.013, turn=0.0065, colour=0.013, mismatch=0.40, seam=0.045),
+    "Face2Face": Amplitudes("lower", feather=0.08, shift=0.012, mouth=0.055, lag=0.80, smooth=0.5),
+    "NeuralTextures": Amplitudes("mouth", feather=0.07, shift=0.0065, blur=0.55, swim=0.048),
+    "FaceShifter": Amplitudes("face", feather=0.12, shift=0.008, breathe=0.044, drift=0.032, smooth=2.0),
+    "Celeb-DF": Amplitudes("face", feather=0.14, shift=0.013, turn=0.0075, blur=0.36, colour=0.013, smooth=0.8),
 }
 
 
