@@ -112,6 +112,8 @@ class Stage2Config:
     """Labelled clips per optimiser step [R]."""
     real_per_labelled: float = 8.0
     """Clips of stage-1 data, labelled real, that join each labelled clip [R]."""
+    real_repeats: int = 1
+    """Clips of each labelled real video in an epoch, beside one of each fake; as many as methods balance the classes."""
     epochs: int = 150
     """Passes over the labelled videos, one random clip of each [R]."""
     warmup_epochs: int = 5

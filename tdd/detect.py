@@ -127,6 +127,7 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int) -> tuple[Detecti
     config, index = recipe.stage2, store.index
     seen = (index["dataset"] == "FaceForensics++") & index["method"].isin(("real", *config.methods))
     labelled = usable(index[seen & (index["split"] == "train")], recipe)
+    labelled = labelled.loc[labelled.index.repeat(labelled["label"].map({0: config.real_repeats, 1: 1}))]
     extra = round(config.batch_size * config.real_per_labelled)
     faces = index[(index["dataset"] == "LRW") & (index["split"] == "train")]
     joined = usable(pick_words(faces, recipe.stage1.clips), recipe) if extra else faces[:0]

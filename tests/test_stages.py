@@ -167,6 +167,9 @@ def test_the_logit_shift_follows_the_batches(store):
     assert shift == pytest.approx(math.log(share / (1 - share)), abs=0.1)
     without = dataclasses.replace(RECIPE, stage2=dataclasses.replace(RECIPE.stage2, real_per_labelled=0.0))
     assert training_clips(store, without, 0)[2] == pytest.approx(math.log(4))
+    balanced = dataclasses.replace(without, stage2=dataclasses.replace(without.stage2, real_repeats=4))
+    clips, _, shift = training_clips(store, balanced, 0)
+    assert shift == pytest.approx(0) and clips.table["label"].mean() == 0.5
 
 
 def _epoch(batches, epoch):
