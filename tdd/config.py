@@ -113,7 +113,7 @@ class Stage2Config:
     real_per_labelled: float = 8.0
     """Clips of stage-1 data, labelled real, that join each labelled clip [R]."""
     real_repeats: int = 1
-    """Clips of each labelled real video in an epoch, beside one of each fake; as many as methods balance the classes."""
+    """Clips of each labelled real video an epoch, beside one of each fake; 4 balance four methods (our option)."""
     epochs: int = 150
     """Passes over the labelled videos, one random clip of each [R]."""
     warmup_epochs: int = 5
