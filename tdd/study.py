@@ -21,7 +21,7 @@ from tdd.parallel import InlinePool, begin_worker, cpu_count
 from tdd.records import read_record
 
 STUDY = "study.json"
-SCRATCH = PaperRow("scratch", "no stage 1 (control)", "cnn_gru_attention", 0.0, {})
+SCRATCH = PaperRow("scratch", "no stage 1", "cnn_gru_attention", 0.0, {})
 """Not in the paper: the same detector without stage 1, so that the demo can say what stage 1 adds."""
 
 TABLE: tuple[PaperRow, ...] = (*ROWS, SCRATCH)
@@ -122,8 +122,9 @@ def _refuse_other_runs(job: Job, out: Path, recipe: Recipe, fingerprint: str) ->
     record = read_record(out / job.run)
     if record is None:
         return
-    same = {key: value for key, value in record["recipe"].items() if key != "machine"}
-    mine = {key: value for key, value in _plain(recipe.to_dict()).items() if key != "machine"}
+    unread = {"name", "machine"} | ({"stage2", "evaluation"} if job.stage == 1 else set())
+    same = {key: value for key, value in record["recipe"].items() if key not in unread}
+    mine = {key: value for key, value in _plain(recipe.to_dict()).items() if key not in unread}
     if same != mine or record["data"]["fingerprint"] != fingerprint:
         what = "other settings" if same != mine else "other data"
         raise TddError(f"{out / job.run} is a finished run with {what}; choose another folder or delete that one.")
