@@ -153,7 +153,8 @@ def _begin(out: Path, settings: dict[str, object], tasks: Sequence[Task], size: 
         (out / DONE).unlink(missing_ok=True)
         for left in out.rglob("*.partial"):  # of a run that was killed in the middle of a file
             left.unlink()
-    write_json(out / PLAN, settings)
+    if not (out / PLAN).is_file():
+        write_json(out / PLAN, settings)
     texts = {"README.txt": README}
     if sum(size.ff_pairs):
         texts |= {f"{FF}/splits/{name}.json": json.dumps(pairs) for name, pairs in ff_splits(size).items()}
