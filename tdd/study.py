@@ -102,10 +102,10 @@ def run_study(
         one sentence for each run that failed; empty when all went well.
     """
     rows, seeds = tuple(rows), tuple(seeds)
-    jobs = table_jobs(rows, seeds)
+    jobs, clips = table_jobs(rows, seeds), ClipStore(store)
     for job in jobs:
-        _refuse_other_runs(job, out, recipe, ClipStore(store).fingerprint)
-    write_json(out / STUDY, _describe(rows, seeds, recipe, ClipStore(store)))
+        _refuse_other_runs(job, out, recipe, clips.fingerprint)
+    write_json(out / STUDY, _describe(rows, seeds, recipe, clips))
     workers = workers or (cpu_count() if recipe.machine.threads == 1 else 1)
     return _Scheduler(jobs, store, out, recipe, progress or (lambda *_: None)).run(workers)
 

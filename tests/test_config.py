@@ -30,7 +30,7 @@ def test_every_field_is_read_somewhere_outside_the_configuration():
         if path.name != "config.py":
             nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             read |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    indirect = {"ema_base": "momentum", "ema_batch": "momentum", "learning_rate": None}
+    indirect = {"ema_base", "ema_batch", "learning_rate"}  # read by a property or function of the configuration itself
     config = ast.parse((Path(tdd.__file__).parent / "config.py").read_text(encoding="utf-8"))
     functions = [
         node for node in ast.walk(config) if isinstance(node, ast.FunctionDef) and node.name != "__post_init__"
