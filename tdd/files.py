@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tdd.errors import TddError
 
 SPARE_BYTES = 200 * 2**20
+LOCK = "lock"
+_PARTIAL = ".partial"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to: renamed to ``path`` after the block, deleted when the block fails.
+
+    So a file is never seen half written under its name, and one that was there stays whole until the new one replaces
+    it, even if the process is killed; what a killed process leaves, :func:`remove_partials` clears. The folder is made
+    where needed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}{_PARTIAL}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Delete what killed processes left half written in ``folder`` and below; none may be writing there now."""
+    for left in folder.rglob(f"*{_PARTIAL}"):
+        left.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that appears under its name only when complete; its folder is made where needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -41,6 +66,86 @@ def read_json(path: Path) -> Any:
         raise TddError(f"{path} cannot be read ({error.strerror}).") from error
     except ValueError as error:
         raise TddError(f"{path} is damaged ({error}); delete it and run the same command again.") from error
+
+
+def as_json(value: Any) -> Any:
+    """A nested value as JSON gives it back: tuples are lists."""
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's contents, in hexadecimal.
+
+    Raises:
+        TddError: the file is missing or cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    except OSError as error:
+        raise TddError(f"{path} cannot be read ({error.strerror}).") from error
+    return digest.hexdigest()
+
+
+@contextmanager
+def held_alone(folder: Path, command: str) -> Iterator[None]:
+    """Let one process at a time write to ``folder``.
+
+    The operating system's lock on a file there, which ends with the process that holds it, however it ends: a file that
+    a killed process leaves holds nobody up.
+
+    Args:
+        folder: an existing folder that can be written to.
+        command: who writes, for the sentence.
+
+    Raises:
+        TddError: another process is writing there now.
+    """
+    with (folder / LOCK).open("a+b") as file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            busy = error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+            reason = f"another {command} is writing there now" if busy else f"no lock on its files: {error.strerror}"
+            raise TddError(
+                f"{folder} cannot be used ({reason}); wait until it ends, or choose another folder with --out."
+            ) from error
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def disk_errors_told(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses within the block, a full one for instance, into a sentence.
+
+    Raises:
+        TddError: for any ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else error.strerror or str(error)
+        raise TddError(
+            f"Writing to {folder} failed ({reason}); what is finished there is kept: make room or mend the disk, and "
+            "run the same command again."
+        ) from error
 
 
 def check_writable(folder: Path) -> None:

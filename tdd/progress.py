@@ -1,4 +1,4 @@
-"""Progress on a terminal as bars, elsewhere as plain lines: what, how far, how long, how much longer."""
+"""Progress on a terminal as bars, elsewhere as plain lines: what, how far, how fast, how long, how much longer."""
 
 from __future__ import annotations
 
@@ -16,37 +16,53 @@ PLAIN_SECONDS = 15.0
 class Step:
     """One step of a command, told how far it is."""
 
-    def __init__(self, title: str, console: Console, bars: Progress | None) -> None:
-        self.title, self.console, self.bars = title, console, bars
+    def __init__(self, title: str, console: Console, bars: Progress | None, unit: str) -> None:
+        self.title, self.console, self.bars, self.unit = title, console, bars, unit
         self.started = self.spoken = time.monotonic()
-        self.task = bars.add_task(title, total=None) if bars else None
+        self.task = bars.add_task(title, total=None, count="") if bars else None
 
     def __call__(self, done: float, total: float) -> None:
         """Show that ``done`` of ``total`` is done."""
         if self.bars and self.task is not None:
-            self.bars.update(self.task, completed=done, total=total)
+            self.bars.update(self.task, completed=done, total=total, count=self._count(done, total))
             return
         now = time.monotonic()
         if now - self.spoken >= PLAIN_SECONDS and 0 < done < total:
             self.spoken = now
             left = (now - self.started) * (total - done) / done
-            self.console.print(f"  {self.title}: {done / total:.0%}, about {duration(left)} left")
+            count = self._count(done, total)
+            self.console.print(
+                f"  {self.title}: {done / total:.0%}{count and ', ' + count}, about {duration(left)} left"
+            )
+
+    def _count(self, done: float, total: float) -> str:
+        """``610 of 1356 videos, 8.1 videos/s``; empty for a step that counts nothing a reader knows."""
+        if not self.unit:
+            return ""
+        rate = done / max(time.monotonic() - self.started, 1e-3)
+        return f"{done:.0f} of {total:.0f} {self.unit}, {rate:.1f} {self.unit}/s"
 
 
 @contextmanager
-def step(title: str, console: Console) -> Iterator[Step]:
-    """Announce a step, show its progress, and say at the end how long it took."""
+def step(title: str, console: Console, unit: str = "") -> Iterator[Step]:
+    """Announce a step, show its progress, and say at the end how long it took.
+
+    Args:
+        title: what is being made.
+        console: where it is shown.
+        unit: what is counted, for number and rate (``videos``); empty shows the share alone.
+    """
     started = time.monotonic()
     if console.is_terminal:
         columns = (
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("{task.fields[count]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
         )  # fmt: skip
         with Progress(*columns, console=console, transient=True) as bars:
-            yield Step(title, console, bars)
+            yield Step(title, console, bars, unit)
     else:
         console.print(f"{title} ...")
-        yield Step(title, console, None)
+        yield Step(title, console, None, unit)
     console.print(f"{title}: done in {duration(time.monotonic() - started)}")
 
 

@@ -15,6 +15,12 @@ from tdd.files import read_json, write_json
 
 RECORD = "record.json"
 SCHEMA = 1
+UNREAD = {
+    "stage1": frozenset({"name", "machine", "stage2", "evaluation"}),
+    "stage2": frozenset({"name", "machine"}),
+}
+"""Sections of a recipe that the result of each kind of run does not depend on."""
+
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "adamp", "av", "numpy", "opencv-python-headless")
 
 
@@ -47,11 +53,12 @@ class Clock:
 
 @dataclass(frozen=True)
 class Record:
-    """One run. ``kind`` is ``stage1`` or ``stage2``; ``row`` says which row of a table it serves."""
+    """One run. ``kind`` is ``stage1``, ``stage2`` or ``evaluation``; ``row`` says which row of a table it serves."""
 
     kind: str
     name: str
-    seed: int
+    seed: int | None
+    """``None`` where it is not known: imported weights."""
     synthetic: bool
     recipe: dict[str, Any]
     data: dict[str, Any]
@@ -64,8 +71,7 @@ class Record:
 
     def write(self, run: Path) -> None:
         """Publish the record: its presence says that the run is finished."""
-        code = {"version": tdd.__version__, "commit": _commit()}
-        write_json(run / RECORD, {"schema": SCHEMA} | asdict(self) | {"code": code, "packages": package_versions()})
+        write_json(run / RECORD, {"schema": SCHEMA} | asdict(self) | provenance())
 
 
 def read_record(run: Path) -> dict[str, Any] | None:
@@ -76,6 +82,11 @@ def read_record(run: Path) -> dict[str, Any] | None:
     """
     path = run / RECORD
     return read_json(path) if path.is_file() else None
+
+
+def provenance() -> dict[str, Any]:
+    """What computed a result: ``code`` (version, commit) and ``packages`` (versions)."""
+    return {"code": {"version": tdd.__version__, "commit": _commit()}, "packages": package_versions()}
 
 
 def package_versions() -> dict[str, str]:
