@@ -12,14 +12,16 @@ from tdd.files import write_json
 METHODS = ("real", "Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "FaceShifter")
 
 
-def random_store(folder: Path, crop: int = 42, faces: int = 12, videos: int = 6, frames: int = 30) -> ClipStore:
+def random_store(
+    folder: Path, crop: int = 42, faces: int = 12, videos: int = 6, frames: int = 30, canvas: int = 72
+) -> ClipStore:
     """LRW-like faces (four words), FaceForensics++-like and Celeb-DF-like videos, in every split that is used."""
     rng = np.random.default_rng(0)
     rows = []
 
     def add(video_id: str, dataset: str, method: str, split: str, length: int, word: str = "") -> None:
         pixels = rng.integers(0, 256, (length, crop, crop, 3), dtype=np.uint8)
-        sound = rng.uniform(-0.5, 0.5, length * 640).astype(np.float32) if dataset == "LRW" else None
+        sound = [rng.uniform(-0.5, 0.5, length * 640).astype(np.float32)] if dataset == "LRW" else []
         row = {"video_id": video_id, "dataset": dataset, "method": method, "split": split, "word": word}
         row |= {"label": int(method != "real"), "path": "", "identities": ""}
         rows.append(write_clip(folder, row, pixels, sound))
@@ -36,6 +38,6 @@ def random_store(folder: Path, crop: int = 42, faces: int = 12, videos: int = 6,
     for method in ("real", "Celeb-DF"):
         for number in range(videos):
             add(f"Celeb-DF-v2/{method}/{number}", "Celeb-DF-v2", method, "test", 2 * frames)
-    write_json(folder / "plan.json", {"synthetic": True})
+    write_json(folder / "plan.json", {"synthetic": True, "canvas": canvas, "crop": crop, "frame_rate": "timestamps"})
     write_index(folder, rows)
     return ClipStore(folder)

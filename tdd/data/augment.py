@@ -100,8 +100,9 @@ def _view(frames: np.ndarray, top: int, left: int, clip: ClipConfig, flip: bool)
     out = np.empty((len(frames), *size, 3), np.uint8)
     for source, target in zip(frames[:, top : top + clip.view_crop, left : left + clip.view_crop], out, strict=True):
         cv2.resize(source, size, dst=target, interpolation=cv2.INTER_LINEAR)
-    turned = out[:, :, ::-1] if flip else out
-    return np.ascontiguousarray(turned.transpose(3, 0, 1, 2))
+    rows = out.reshape(-1, clip.input_size, 3)  # all frames as one tall picture, which OpenCV splits much faster
+    planes = cv2.split(cv2.flip(rows, 1) if flip else rows)
+    return np.stack(planes).reshape(3, len(frames), *size)
 
 
 def to_gray(view: np.ndarray) -> np.ndarray:
@@ -113,7 +114,7 @@ def normalise(video: Tensor) -> Tensor:
     """uint8 to float with ImageNet's mean and standard deviation. Shape (B, 3, T, H, W)."""
     mean = torch.tensor(IMAGENET_MEAN, device=video.device).view(1, 3, 1, 1, 1)
     std = torch.tensor(IMAGENET_STD, device=video.device).view(1, 3, 1, 1, 1)
-    return (video.float() / 255 - mean) / std
+    return video.float().sub_(255 * mean).div_(255 * std)
 
 
 def mask_video(video: Tensor, erase: Tensor, time: Tensor) -> Tensor:

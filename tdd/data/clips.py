@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from tdd.config import Recipe
+from tdd.config import MachineConfig, Recipe
 from tdd.data.audio import N_MELS, log_mel
 from tdd.data.augment import NO_NOISE, Noise, draw_noise, eval_view, to_gray, train_view
 from tdd.data.store import ClipStore
@@ -119,43 +119,65 @@ def _masks(noise: Noise) -> dict[str, np.ndarray]:
     return {"erase": np.array(noise.erase), "time": np.array(noise.time), "mel_bins": np.array(noise.mel)}
 
 
-class EpochBatches(BatchSampler):
-    """Batches of draws, reshuffled each epoch from (seed, epoch): a resumed run sees what the unbroken one would have.
+class _Batches(BatchSampler):
+    """Batches of draws that follow from (seed, epoch): a resumed run sees what the unbroken one would have.
 
-    Each epoch shows every main row once (the last, smaller batch is dropped, so that batch norm always has the same
-    company). ``extra`` rows are drawn without replacement, reshuffled when used up, and join each batch.
+    A batch comes in ``parts`` of equal size, one after the other.
     """
 
-    def __init__(self, n_rows: int, batch_size: int, seed: int, *, n_extra: int = 0, extra_per_batch: int = 0) -> None:
-        """Sample rows 0 to ``n_rows`` in batches, with ``extra_per_batch`` of the ``n_extra`` rows that follow them.
-
-        Raises:
-            TddError: fewer rows than one batch, or extra rows wanted where there are none.
-        """
-        if n_rows < batch_size:
-            raise TddError(f"{n_rows} training videos are fewer than one batch of {batch_size}; lower the batch size.")
-        if extra_per_batch and not n_extra:
-            raise TddError("Stage 2 wants stage-1 clips beside the labelled ones, and there are none in the store.")
-        self.n_rows, self.batch_size, self.seed = n_rows, batch_size, seed
-        self.n_extra, self.extra_per_batch, self.epoch = n_extra, extra_per_batch, 0
+    def __init__(self, n_rows: int, batch_size: int, steps: int, seed: tuple[int, ...], parts: int) -> None:
+        self.n_rows, self.batch_size, self.steps, self.seed, self.parts = n_rows, batch_size, steps, seed, parts
+        self.epoch = 0
+        # Lightning calls set_epoch on a batch sampler's sampler, never on the batch sampler itself.
+        self.sampler = self  # type: ignore[assignment]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; the trainer calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.n_rows // self.batch_size
+        return self.steps * self.parts
 
     def __iter__(self) -> Iterator[list[Draw]]:  # type: ignore[override]
-        rng = np.random.default_rng((self.seed, self.epoch))
-        main = rng.permutation(self.n_rows)[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
-        rounds = -(-len(self) * self.extra_per_batch // max(1, self.n_extra))
-        extra = (
-            np.concatenate([rng.permutation(self.n_extra) for _ in range(rounds)] or [np.empty(0, int)]) + self.n_rows
-        )
-        extra = extra[: len(self) * self.extra_per_batch].reshape(len(self), self.extra_per_batch)
-        for batch, rows in enumerate(np.concatenate([main, extra], axis=1)):
-            yield [Draw(int(row), (self.seed, self.epoch, batch, slot)) for slot, row in enumerate(rows)]
+        rng = np.random.default_rng((*self.seed, self.epoch))
+        wanted = self.steps * self.batch_size
+        rounds = -(-wanted // self.n_rows)
+        rows = np.concatenate([rng.permutation(self.n_rows) for _ in range(rounds)])[:wanted]
+        size = self.batch_size // self.parts
+        for i in range(len(self)):
+            chosen = rows[i * size : (i + 1) * size]
+            yield [Draw(int(row), (*self.seed, self.epoch, i, slot)) for slot, row in enumerate(chosen)]
+
+
+class EpochBatches(_Batches):
+    """Each epoch shows every row once, in a new order.
+
+    The last, smaller batch is dropped, so that batch norm always has the same company.
+    """
+
+    def __init__(self, n_rows: int, batch_size: int, seed: int, parts: int = 1) -> None:
+        """Sample rows 0 to ``n_rows``.
+
+        Raises:
+            TddError: fewer rows than one batch.
+        """
+        if n_rows < batch_size:
+            raise TddError(f"{n_rows} training videos are fewer than one batch of {batch_size}; lower the batch size.")
+        super().__init__(n_rows, batch_size, n_rows // batch_size, (seed,), parts)
+
+
+class CompanionBatches(_Batches):
+    """Batches that keep another loader company: as many as it has, rows drawn anew once all were shown."""
+
+    def __init__(self, n_rows: int, batch_size: int, leader: EpochBatches) -> None:
+        """Sample rows 0 to ``n_rows`` beside ``leader``, with its seed, steps and parts.
+
+        Raises:
+            TddError: there are no rows.
+        """
+        if not n_rows:
+            raise TddError("Stage 2 wants stage-1 clips beside the labelled ones, and there are none in the store.")
+        super().__init__(n_rows, batch_size, leader.steps, (*leader.seed, 1), leader.parts)
 
 
 def fixed_batches(n_rows: int, batch_size: int) -> list[list[Draw]]:
@@ -163,6 +185,11 @@ def fixed_batches(n_rows: int, batch_size: int) -> list[list[Draw]]:
     return [
         [Draw(row, (0, row)) for row in range(i, min(i + batch_size, n_rows))] for i in range(0, n_rows, batch_size)
     ]
+
+
+def on_gpu(machine: MachineConfig) -> bool:
+    """Whether a run has a CUDA device and its recipe allows it."""
+    return machine.accelerator != "cpu" and torch.cuda.is_available()
 
 
 def loader(dataset: Dataset[dict[str, Any]], batches: Any, recipe: Recipe) -> DataLoader[dict[str, Any]]:
@@ -173,7 +200,7 @@ def loader(dataset: Dataset[dict[str, Any]], batches: Any, recipe: Recipe) -> Da
         batch_sampler=batches,
         num_workers=machine.workers,
         persistent_workers=machine.workers > 0,
-        pin_memory=machine.accelerator != "cpu" and torch.cuda.is_available(),
+        pin_memory=on_gpu(machine),
     )
 
 

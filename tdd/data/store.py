@@ -8,65 +8,104 @@ Layout below the store's folder:
     clips/<video id>.json   one row of the index; written last, so its presence says that the video is complete
     index.parquet           all rows and the fingerprint; written when every video was tried
     mean_face.npy           the alignment's target, shape (68, 2), px of the canvas
+    quarantine.csv          videos left out, with the reason
+    lock                    empty; the operating system's lock on it keeps a second writer out
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
+from tdd.config import ClipConfig
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
-from tdd.files import read_json, write_json
+from tdd.files import read_json, whole_file, write_json
 
 INDEX = "index.parquet"
 PLAN = "plan.json"
+SIZES = ("canvas", "crop")
+"""The settings of a clip that fix the sizes of a stored face; a plan keeps them under the same names."""
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
     """Write ``array`` as ``.npy``, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
 
 
-def write_clip(store: Path, row: dict[str, Any], frames: np.ndarray, audio: np.ndarray | None) -> dict[str, Any]:
-    """Add one video to a store.
+def write_clip(
+    store: Path, row: dict[str, Any], frames: Iterable[np.ndarray], audio: Iterable[np.ndarray] = ()
+) -> dict[str, Any]:
+    """Add one video to a store, piece by piece: no more than a piece is held in memory.
 
     Args:
         store: the store's folder.
         row: the video's columns of the catalog; ``video_id`` names the files.
-        frames: RGB uint8, shape (T, crop, crop, 3).
-        audio: float samples in [-1, 1] at 16 kHz from the instant of frame 0, shape (N,), or ``None``. Cut or padded
-        with
-            silence to 640 samples a frame.
+        frames: RGB uint8 in order, each of shape (crop, crop, 3); one or more.
+        audio: pieces of float samples in [-1, 1] at 16 kHz from the instant of frame 0 on, each of shape (N,); read
+            after the frames. Cut or padded with silence to 640 samples a frame. No piece: a video without audio.
 
     Returns:
         the row of the index: ``row`` with ``frames``, ``audio`` (bool) and ``digest`` (SHA-256 of the contents).
+
+    Raises:
+        Exception: whatever ``frames`` or ``audio`` raises; nothing of the video is then left in the store.
     """
     base = store / "clips" / row["video_id"]
-    digest = hashlib.sha256(np.ascontiguousarray(frames).tobytes())
-    if audio is not None:
-        length = len(frames) * SAMPLES_PER_FRAME
-        audio = np.pad(audio[:length], (0, max(0, length - len(audio))))
-        samples = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
-        digest.update(samples.tobytes())
-        save_array(_audio_path(base), samples)
-    save_array(_frames_path(base), frames)
-    row = row | {"frames": len(frames), "audio": audio is not None, "digest": digest.hexdigest()}
+    digest = hashlib.sha256()
+    with whole_file(_frames_path(base)) as pixels:
+        length = _save_blocks(pixels, (frame[None] for frame in frames), digest)
+        sound = iter(audio)
+        first = next(sound, None)
+        if first is not None:
+            with whole_file(_audio_path(base)) as samples:
+                pieces = itertools.chain([first], sound)
+                _save_blocks(samples, _as_int16(pieces, length * SAMPLES_PER_FRAME), digest)
+    row = row | {"frames": length, "audio": first is not None, "digest": digest.hexdigest()}
     write_json(_row_path(base), row)
     return row
+
+
+def _save_blocks(path: Path, blocks: Iterable[np.ndarray], digest: Any) -> int:
+    """Write blocks of shape (n, ...) one after the other as one ``.npy``; returns its length."""
+    length = 0
+    with path.open("wb") as file:
+        for block in blocks:
+            if not file.tell():
+                _write_header(file, 0, block)
+            length += len(block)
+            data = np.ascontiguousarray(block).data
+            digest.update(data)
+            file.write(data)
+        file.seek(0)
+        _write_header(file, length, block)  # of the same size: numpy leaves room for any length
+    return length
+
+
+def _write_header(file: BinaryIO, length: int, block: np.ndarray) -> None:
+    shape = (length, *block.shape[1:])
+    described = {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(block.dtype)}
+    np.lib.format.write_array_header_1_0(file, described)
+
+
+def _as_int16(pieces: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """``length`` samples in all; silence where the pieces end early."""
+    left = length
+    for piece in pieces:
+        if not left:
+            return
+        piece = piece[:left]
+        left -= len(piece)
+        yield np.round(np.clip(piece, -1, 1) * 32767).astype(np.int16)
+    yield np.zeros(left, np.int16)
 
 
 def finished_row(store: Path, video_id: str) -> dict[str, Any] | None:
@@ -95,9 +134,8 @@ def _row_path(base: Path) -> Path:
 def write_index(store: Path, rows: list[dict[str, Any]]) -> None:
     """Publish the store: sort the rows by video id and write them as one table."""
     table = pd.DataFrame(rows).sort_values("video_id", ignore_index=True)
-    partial = store / f"{INDEX}.{os.getpid()}.partial"
-    table.to_parquet(partial, index=False)
-    partial.replace(store / INDEX)
+    with whole_file(store / INDEX) as partial:
+        table.to_parquet(partial, index=False)
 
 
 class ClipStore:
@@ -125,6 +163,24 @@ class ClipStore:
         joined = "".join(f"{i} {d}\n" for i, d in zip(self.index["video_id"], self.index["digest"], strict=True))
         self.fingerprint = hashlib.sha256(joined.encode()).hexdigest()
 
+    def require(self, clip: ClipConfig, *settings: str) -> None:
+        """Check that the clips were made with a recipe's settings.
+
+        Args:
+            clip: of the recipe.
+            settings: names of its fields, ``SIZES`` for instance.
+
+        Raises:
+            TddError: the store was prepared with another value of one of them.
+        """
+        for name in settings:
+            present, wanted = self.plan.get(name), getattr(clip, name)
+            if present != wanted:
+                raise TddError(
+                    f"{self.folder} was prepared with clip.{name} = {present} and {wanted} is needed; "
+                    "prepare a store with the same recipe."
+                )
+
     def frames(self, video_id: str, start: int, count: int) -> np.ndarray:
         """Frames ``start`` to ``start + count`` of a video, RGB uint8, shape (count, crop, crop, 3), memory-mapped.
 
@@ -149,4 +205,4 @@ class ClipStore:
             raise TddError(f"{path} cannot be read ({error}); run tdd prepare again to mend the store.") from error
         if start < 0 or start + count > len(array):
             raise TddError(f"{path} has {len(array)} entries; {start} to {start + count} were asked for.")
-        return array[start : start + count]
+        return np.asarray(array[start : start + count])  # a plain view: slices of a memmap cost more

@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from tdd.config import load_recipe
-from tdd.data.clips import DetectionClips, Draw, EpochBatches, PretrainingClips, fixed_batches, loader, pick_words
+from tdd.data.clips import (
+    CompanionBatches,
+    DetectionClips,
+    Draw,
+    EpochBatches,
+    PretrainingClips,
+    fixed_batches,
+    loader,
+    pick_words,
+)
 from tdd.errors import TddError
 from tests.stores import random_store
 
@@ -20,13 +29,21 @@ def rows(batches):
     return [[draw.row for draw in batch] for batch in batches]
 
 
-def test_an_epoch_shows_each_row_once_and_extra_rows_evenly():
-    batches = EpochBatches(20, 4, seed=1, n_extra=6, extra_per_batch=2)
+def test_an_epoch_shows_each_row_once_and_joined_rows_evenly():
+    batches = EpochBatches(22, 4, seed=1)
     drawn = np.array(rows(batches))
-    assert drawn.shape == (5, 6)
-    assert sorted(drawn[:, :4].ravel()) == list(range(20))
-    counts = np.bincount(drawn[:, 4:].ravel() - 20, minlength=6)
+    assert drawn.shape == (5, 4) and len(set(drawn.ravel())) == 20
+    joined = np.array(rows(CompanionBatches(6, 2, batches)))
+    assert joined.shape == (5, 2)
+    counts = np.bincount(joined.ravel(), minlength=6)
     assert counts.sum() == 10 and counts.max() - counts.min() <= 1
+
+
+def test_parts_of_a_batch_hold_the_clips_of_the_whole():
+    whole, parts = EpochBatches(20, 8, seed=1), EpochBatches(20, 8, seed=1, parts=4)
+    assert len(parts) == 4 * len(whole) == 8
+    assert np.reshape(rows(parts), (2, 8)).tolist() == rows(whole)
+    assert len(CompanionBatches(3, 4, parts)) == 8 and {len(b) for b in CompanionBatches(3, 4, parts)} == {1}
 
 
 def test_draws_follow_seed_and_epoch_alone():
@@ -87,7 +104,7 @@ def test_too_little_data_is_refused(store):
     with pytest.raises(TddError, match="fewer than one batch"):
         EpochBatches(3, 4, 0)
     with pytest.raises(TddError, match="none in the store"):
-        EpochBatches(8, 4, 0, extra_per_batch=2)
+        CompanionBatches(0, 4, EpochBatches(8, 4, 0))
     short = store.index.assign(frames=10)
     with pytest.raises(TddError, match="has 25 frames"):
         DetectionClips(store, short, RECIPE)

@@ -11,6 +11,15 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
 
 
+def test_a_video_is_stored_as_numpy_stores_arrays(tmp_path, pixels):
+    sound = np.linspace(-1, 1, 30 * 640, dtype=np.float32)
+    write_clip(tmp_path, {"video_id": "a"}, iter(pixels), iter(np.array_split(sound, 7)))
+    np.save(tmp_path / "b.npy", pixels)
+    np.save(tmp_path / "b.wav.npy", np.round(sound * 32767).astype(np.int16))
+    for name in ("npy", "wav.npy"):
+        assert (tmp_path / f"clips/a.{name}").read_bytes() == (tmp_path / f"b.{name}").read_bytes()
+
+
 def publish(folder, rows):
     write_json(folder / "plan.json", {"synthetic": True})
     write_index(folder, rows)
@@ -19,14 +28,14 @@ def publish(folder, rows):
 
 def test_any_run_of_frames_and_its_sound_come_back(tmp_path, pixels):
     sound = np.linspace(-1, 1, 30 * 640, dtype=np.float32)
-    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a/b"}, pixels, sound)])
+    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a/b"}, pixels, [sound])])
     np.testing.assert_array_equal(store.frames("a/b", 3, 25), pixels[3:28])
     np.testing.assert_allclose(store.audio("a/b", 3, 25) / 32767, sound[3 * 640 : 28 * 640], atol=1 / 32767)
 
 
 @pytest.mark.parametrize("length", [0, 1000, 30 * 640 + 999])
 def test_sound_is_cut_or_padded_to_the_frames(tmp_path, pixels, length):
-    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels, np.full(length, 0.5, np.float32))])
+    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels, [np.full(length, 0.5, np.float32)])])
     sound = store.audio("a", 0, 30)
     assert len(sound) == 30 * 640
     assert (sound != 0).sum() == min(length, 30 * 640)
@@ -34,7 +43,7 @@ def test_sound_is_cut_or_padded_to_the_frames(tmp_path, pixels, length):
 
 def test_the_fingerprint_follows_the_contents_not_the_order(tmp_path, pixels):
     def rows(folder, first):
-        return [write_clip(folder, {"video_id": "a"}, first, None), write_clip(folder, {"video_id": "b"}, pixels, None)]
+        return [write_clip(folder, {"video_id": "a"}, first), write_clip(folder, {"video_id": "b"}, pixels)]
 
     one = publish(tmp_path / "1", rows(tmp_path / "1", pixels))
     two = publish(tmp_path / "2", rows(tmp_path / "2", pixels)[::-1])
@@ -43,7 +52,7 @@ def test_the_fingerprint_follows_the_contents_not_the_order(tmp_path, pixels):
 
 
 def test_a_video_counts_as_finished_only_when_whole(tmp_path, pixels):
-    write_clip(tmp_path, {"video_id": "a"}, pixels, np.zeros(5, np.float32))
+    write_clip(tmp_path, {"video_id": "a"}, pixels, [np.zeros(5, np.float32)])
     assert finished_row(tmp_path, "a") is not None
     (tmp_path / "clips" / "a.wav.npy").unlink()
     assert finished_row(tmp_path, "a") is None
@@ -52,7 +61,7 @@ def test_a_video_counts_as_finished_only_when_whole(tmp_path, pixels):
 def test_what_is_not_there_is_said(tmp_path, pixels):
     with pytest.raises(TddError, match="no finished clip store"):
         ClipStore(tmp_path)
-    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels, None)])
+    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels)])
     with pytest.raises(TddError, match="30 entries"):
         store.frames("a", 10, 25)
     with pytest.raises(TddError, match="cannot be read"):
