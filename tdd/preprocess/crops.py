@@ -6,11 +6,17 @@ landmarks.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 import cv2
 import numpy as np
 
 from tdd.config import ClipConfig
 from tdd.errors import TddError
+
+Item = TypeVar("Item")
 
 WINDOW = 12
 """Frames over which landmarks are averaged."""
@@ -25,49 +31,73 @@ EYE_DISTANCE = 0.25
 """Distance between the eyes' centres in the mean face, as a share of the canvas."""
 
 
-def smooth_landmarks(points: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """Average over the ``window`` frames from each frame on, then move back onto the frame's own mean point.
+def steady_landmarks(
+    items: Iterable[tuple[Item, np.ndarray]], window: int = WINDOW
+) -> Iterator[tuple[Item, np.ndarray, np.ndarray]]:
+    """Average landmarks over the ``window`` frames from each frame on, then move them back onto its own mean point.
 
-    So size, tilt and shape are steadied while the face is still followed without lag. The last frames share one window.
+    So size, tilt and shape are steadied while the face is still followed without lag. The last frames share one window,
+    and so do all frames of a video that is shorter than one. At most ``window`` items are held at a time.
 
     Args:
-        points: shape (T, 68, 2), px.
+        items: anything that stands for a frame, and its landmarks, px, shape (68, 2).
+        window: frames.
+
+    Yields:
+        each item, its landmarks, and the averaged ones, float64, shape (68, 2), px.
     """
-    window = min(window, len(points))
-    total = np.cumsum(np.concatenate([np.zeros_like(points[:1]), points]).astype(np.float64), axis=0)
-    means = (total[window:] - total[:-window]) / window  # (T - window + 1, 68, 2)
-    means = means[np.minimum(np.arange(len(points)), len(means) - 1)]
-    return means - means.mean(1, keepdims=True) + points.mean(1, keepdims=True)
+    ahead: deque[tuple[Item, np.ndarray]] = deque()
+    shape = None
+    for pair in items:
+        ahead.append(pair)
+        if len(ahead) == window:
+            shape = _mean_shape(ahead)
+            item, points = ahead.popleft()
+            yield item, points, shape + points.mean(0)
+    if shape is None and ahead:
+        shape = _mean_shape(ahead)
+    for item, points in ahead:
+        yield item, points, shape + points.mean(0)
 
 
-def align_faces(frames: np.ndarray, points: np.ndarray, mean_face: np.ndarray, clip: ClipConfig) -> np.ndarray:
-    """Cut one aligned square per frame.
+def _mean_shape(items: Iterable[tuple[Item, np.ndarray]]) -> np.ndarray:
+    mean = np.mean([points for _, points in items], axis=0, dtype=np.float64)
+    return mean - mean.mean(0)
 
-    A similarity transform (least median of squares) takes the smoothed stable points onto the mean face; the square is
-    centred on the mean of the frame's own transformed points 15 to 67.
+
+def align_face(
+    image: np.ndarray, points: np.ndarray, steady: np.ndarray, target: np.ndarray, clip: ClipConfig
+) -> np.ndarray:
+    """Cut the aligned square out of one frame.
+
+    A similarity transform (least median of squares) takes the steadied stable points onto the mean face; the square is
+    centred on the mean of the frame's own transformed points 15 to 67. What lies outside the picture is black.
 
     Args:
-        frames: RGB uint8, shape (T, H, W, 3).
-        points: landmarks, px, shape (T, 68, 2).
-        mean_face: shape (68, 2), px of the canvas.
-        clip: gives the sides of canvas and crop.
+        image: RGB uint8, shape (H, W, 3).
+        points: landmarks, px, shape (68, 2).
+        steady: the same, steadied.
+        target: mean face, px of the canvas, shape (68, 2).
+        clip: gives the side of the crop.
 
     Returns:
-        RGB uint8, shape (T, crop, crop, 3).
+        RGB uint8, shape (crop, crop, 3).
 
     Raises:
-        TddError: the landmarks of a frame do not define a transform (all in one place).
+        TddError: the landmarks define no transform (all in one place), or their centre lies outside the picture.
     """
-    smoothed = smooth_landmarks(points)
-    crops = np.empty((len(frames), clip.crop, clip.crop, 3), np.uint8)
-    for t, frame in enumerate(frames):
-        transform, _ = cv2.estimateAffinePartial2D(smoothed[t, STABLE], mean_face[STABLE], method=cv2.LMEDS)
-        if transform is None or not np.isfinite(transform).all() or abs(np.linalg.det(transform[:, :2])) < 1e-6:
-            raise TddError(f"The landmarks of frame {t} lie in one place: no alignment follows from them.")
-        centre = transform[:, :2] @ points[t, CENTRE].mean(0) + transform[:, 2]
-        transform[:, 2] += clip.crop / 2 - centre
-        cv2.warpAffine(frame, transform, (clip.crop, clip.crop), dst=crops[t], flags=cv2.INTER_LINEAR)
-    return crops
+    x, y = points[CENTRE].mean(0)
+    height, width = image.shape[:2]
+    if not (0 <= x < width and 0 <= y < height):
+        raise TddError(
+            f"the face's centre lies at ({x:.0f}, {y:.0f}) px, outside the picture of {width} x {height} px; cut the "
+            "video before the face leaves, or mend the landmarks"
+        )
+    transform, _ = cv2.estimateAffinePartial2D(steady[STABLE], target[STABLE], method=cv2.LMEDS)
+    if transform is None or not np.isfinite(transform).all() or abs(np.linalg.det(transform[:, :2])) < 1e-6:
+        raise TddError("the landmarks lie in one place, and no alignment follows from them; mend them")
+    transform[:, 2] += clip.crop / 2 - (transform[:, :2] @ (x, y) + transform[:, 2])
+    return cv2.warpAffine(image, transform, (clip.crop, clip.crop), flags=cv2.INTER_LINEAR)
 
 
 def mean_face(shapes: np.ndarray, canvas: int, rounds: int = 5) -> np.ndarray:

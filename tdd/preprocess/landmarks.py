@@ -1,4 +1,4 @@
-"""68-point facial landmarks given as files (the iBUG 300-W order)."""
+"""68-point facial landmarks and mean faces given as files (the iBUG 300-W order)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from tdd.errors import TddError
 
 POINTS = 68
 LANDMARK_FOLDER = "landmarks"
+REAL = "iuf"
+"""numpy's letters for integers and floating-point numbers."""
 
 
 def landmark_path(root: Path, video: str) -> Path:
@@ -17,32 +19,63 @@ def landmark_path(root: Path, video: str) -> Path:
     return root / LANDMARK_FOLDER / Path(video).with_suffix(".npy")
 
 
-def read_landmarks(root: Path, video: str, n_frames: int) -> np.ndarray:
-    """Read the landmarks of one video.
+def read_landmarks(root: Path, video: str) -> np.ndarray:
+    """Open the landmarks of one video.
 
     Args:
         root: data root.
         video: the video's path relative to ``root``.
-        n_frames: frames that the video decodes to.
 
     Returns:
-        float32, shape (T, 68, 2): x, y in pixels of the video.
+        numbers, shape (T, 68, 2), memory-mapped: x, y in pixels of each frame of the file, turned as its metadata say.
 
     Raises:
-        TddError: the file is missing, not an array of that shape, of another length than the video, or not finite.
+        TddError: the file is missing, not an array of real numbers of that shape, or not finite.
     """
     path = landmark_path(root, video)
     if not path.is_file():
         raise TddError(f"{path} is missing; every video needs its 68 landmarks per frame there, shape (frames, 68, 2).")
     try:
-        points = np.load(path, allow_pickle=False)
+        points: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise TddError(f"{path} is not a readable .npy array ({error}); write it again.") from error
-    if points.shape != (n_frames, POINTS, 2) or not np.issubdtype(points.dtype, np.number):
+    if points.shape[1:] != (POINTS, 2) or not points.size or points.dtype.kind not in REAL:
         raise TddError(
-            f"{path} holds {points.dtype} of shape {points.shape}; its video has {n_frames} frames: numbers of "
-            f"shape ({n_frames}, {POINTS}, 2) are expected."
+            f"{path} holds {points.dtype} of shape {points.shape}; real numbers of shape (frames, {POINTS}, 2) are "
+            "expected."
         )
     if not np.isfinite(points).all():
-        raise TddError(f"{path} holds values that are not finite; interpolate the frames without a face.")
+        frame = int(np.flatnonzero(~np.isfinite(points).all((1, 2)))[0])
+        raise TddError(
+            f"{path} holds values that are not finite, first in frame {frame}; interpolate the frames without a face."
+        )
+    return points
+
+
+def read_mean_face(path: Path, canvas: int) -> np.ndarray:
+    """Read the alignment's target from a file.
+
+    Args:
+        path: a ``.npy`` file.
+        canvas: side of the square in which it lies, px.
+
+    Returns:
+        float32, shape (68, 2), px of the canvas.
+
+    Raises:
+        TddError: the file is missing, not an array of real numbers of that shape, or reaches out of the canvas.
+    """
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise TddError(f"{path} is not a readable .npy array ({error}); give a mean face with --mean-face.") from error
+    if points.shape != (POINTS, 2) or points.dtype.kind not in REAL:
+        raise TddError(
+            f"{path} holds {points.dtype} of shape {points.shape}; a mean face is real numbers of shape ({POINTS}, 2)."
+        )
+    if not ((points >= 0) & (points <= canvas)).all():
+        raise TddError(
+            f"{path} has points outside the canvas of {canvas} px; give a mean face of that size, or set clip.canvas "
+            "to the one it was made for."
+        )
     return points.astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,19 +14,24 @@ import pandas as pd
 
 from tdd.config import ClipConfig
 from tdd.data.store import INDEX, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
-from tdd.data.video import SAMPLES_PER_FRAME, read_audio, read_video
+from tdd.data.video import FPS, SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
-from tdd.files import check_plan, check_space
+from tdd.files import check_plan, check_space, disk_errors_told, held_alone, remove_partials, whole_file
+from tdd.names import CELEB_DF, FACEFORENSICS, LRW
 from tdd.parallel import Progress, parallel_map
 from tdd.preprocess.catalog import read_catalog
-from tdd.preprocess.crops import align_faces, mean_face
-from tdd.preprocess.landmarks import landmark_path, read_landmarks
+from tdd.preprocess.crops import align_face, mean_face, steady_landmarks
+from tdd.preprocess.expected import SYNTHETIC_MARK
+from tdd.preprocess.landmarks import landmark_path, read_landmarks, read_mean_face
 
 QUARANTINE = "quarantine.csv"
 MEAN_FACE = "mean_face.npy"
 MEAN_FACE_VIDEOS = 500
-TYPICAL_FRAMES = {"LRW": 29, "FaceForensics++": 110, "Celeb-DF-v2": 360}
+TYPICAL_FRAMES = {LRW: 29, FACEFORENSICS: 510, CELEB_DF: 360}
 """Frames a video, for the estimate of disk space before anything is decoded."""
+
+OTHER_FRAMES = 300
+"""The same for other data sets."""
 
 
 @dataclass(frozen=True)
@@ -39,45 +46,73 @@ class Prepared:
 
 
 def prepare(
-    root: Path, out: Path, clip: ClipConfig, workers: int | None = None, progress: Progress | None = None
+    root: Path,
+    out: Path,
+    clip: ClipConfig,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    mean_face_file: Path | None = None,
 ) -> Prepared:
     """Fill a clip store from the data sets below ``root``.
 
-    A video that cannot be read, or whose landmarks do not fit, goes into ``quarantine.csv`` with the reason and does
-    not stop the rest. Interrupted, the same call goes on: finished videos are never made again.
+    A video that cannot be read, that is shorter than a clip, or whose landmarks do not fit, goes into
+    ``quarantine.csv`` with the reason and does not stop the rest. Interrupted, the same call goes on: finished videos
+    are never made again, and the store ends up the same, byte for byte.
 
     Args:
         root: data root, in the layout of data/README.md.
         out: the store's folder.
-        clip: geometry of the stored crops.
+        clip: length, rate and geometry of the stored clips.
         workers: processes; all cores when ``None``.
         progress: called with (videos done, videos in all).
+        mean_face_file: the alignment's target, ``.npy`` of shape (68, 2), px of the canvas; computed from the training
+            landmarks when ``None``.
 
     Raises:
-        TddError: no data set, a store of other settings in ``out``, no space, no write access, or no usable video.
+        TddError: no data set, a store of other settings in ``out``, another ``prepare`` at work there, a mean face that
+            does not fit, no space, no write access, or no usable video.
     """
     catalog = read_catalog(root)
-    plan = {"canvas": clip.canvas, "crop": clip.crop, "synthetic": is_synthetic(root)}
+    given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
+    _, work = _split(out, catalog)
+    check_space(out, sum(_stored_bytes(root, row, clip.crop) for row in work))
+    check_plan(out / PLAN, _plan(root, clip, given))
+    with held_alone(out, "tdd prepare"), disk_errors_told(out):
+        remove_partials(out)
+        rows, work = _split(out, catalog)
+        if not work and (out / INDEX).is_file():
+            return Prepared(ClipStore(out), 0, _read_quarantine(out))
+        target = _mean_face(root, out, catalog, clip.canvas, given)
+        failed: list[dict[str, Any]] = []
+        for result in parallel_map(partial(_prepare_one, root, out, target, clip), work, workers, progress):
+            (failed if "reason" in result else rows).append(result)
+        quarantine = pd.DataFrame(failed, columns=["video_id", "path", "reason"]).sort_values("video_id")
+        with whole_file(out / QUARANTINE) as unfinished:
+            quarantine.to_csv(unfinished, index=False)
+        if not rows:
+            raise TddError(
+                f"None of the {len(catalog)} videos below {root} could be used; the reasons are in {out / QUARANTINE}."
+            )
+        write_index(out, rows)
+    return Prepared(ClipStore(out), len(work) - len(failed), quarantine)
+
+
+def _split(out: Path, catalog: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Index rows of the videos that the store has, and catalog rows of those that it has not."""
     rows = [row for video_id in catalog["video_id"] if (row := finished_row(out, str(video_id)))]
     have = {row["video_id"] for row in rows}
-    work = _rows(catalog[~catalog["video_id"].isin(have)])
-    check_space(out, sum(_stored_bytes(root, row, clip.crop) for row in work))
-    check_plan(out / PLAN, plan)
-    if not work and (out / INDEX).is_file():
-        return Prepared(ClipStore(out), 0, _read_quarantine(out))
-    target = _mean_face(root, out, catalog, clip.canvas)
-    prepare_one = partial(_prepare_one, root, out, target, clip)
-    failed: list[dict[str, Any]] = []
-    for result in parallel_map(prepare_one, work, workers, progress):
-        (failed if "reason" in result else rows).append(result)
-    quarantine = pd.DataFrame(failed, columns=["video_id", "path", "reason"]).sort_values("video_id")
-    quarantine.to_csv(out / QUARANTINE, index=False)
-    if not rows:
-        raise TddError(
-            f"None of the {len(catalog)} videos below {root} could be used; the reasons are in {out / QUARANTINE}."
-        )
-    write_index(out, rows)
-    return Prepared(ClipStore(out), len(work) - len(failed), quarantine)
+    return rows, _rows(catalog[~catalog["video_id"].isin(have)])
+
+
+def _plan(root: Path, clip: ClipConfig, given: np.ndarray | None) -> dict[str, Any]:
+    return {
+        "canvas": clip.canvas,
+        "crop": clip.crop,
+        "frame_rate": clip.frame_rate,
+        "shortest": clip.frames,
+        "mean_face": "computed" if given is None else hashlib.sha256(given.tobytes()).hexdigest(),
+        "synthetic": is_synthetic(root),
+    }
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -86,26 +121,53 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def is_synthetic(root: Path) -> bool:
     """Whether ``root`` was written by ``tdd synth``."""
-    return (root / "synth.json").is_file()
+    return (root / SYNTHETIC_MARK).is_file()
 
 
 def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict[str, Any]) -> dict[str, Any]:
-    """Align and store one video; a user's error comes back as a row with a ``reason``."""
-    path = root / row["path"]
+    """Align and store one video, frame by frame; a user's error comes back as a row with a ``reason``."""
+    video = VideoFile(root / row["path"])
     try:
-        frames, _ = read_video(path)
-        points = read_landmarks(root, row["path"], len(frames))
-        audio = read_audio(path)
-        return write_clip(out, row, align_faces(frames, points, target, clip), audio)
+        crops = _crops(video, read_landmarks(root, row["path"]), target, clip)
+        return write_clip(out, row, crops, video.sound())
     except TddError as error:
         return {"video_id": row["video_id"], "path": row["path"], "reason": str(error)}
 
 
-def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int) -> np.ndarray:
-    """The alignment's target: kept from an earlier call, else the Procrustes mean over training landmarks."""
+def _crops(video: VideoFile, points: np.ndarray, target: np.ndarray, clip: ClipConfig) -> Iterator[np.ndarray]:
+    """Aligned faces at 25 fps, each of shape (crop, crop, 3); the video and its landmarks must be of one length."""
+    fitting = (
+        (frame, points[frame.source].astype(np.float64))
+        for frame in video.shown(clip.frame_rate)
+        if frame.source < len(points)
+    )
+    count = 0
+    for frame, own, steady in steady_landmarks(fitting):
+        try:
+            yield align_face(frame.rgb(), own, steady, target, clip)
+        except TddError as error:
+            raise TddError(f"{video.path}, frame {frame.source}: {error}.") from error
+        count += 1
+    if video.decoded != len(points):
+        raise TddError(
+            f"{video.path} has {video.decoded} frames and its landmarks {len(points)}; one is cut short or belongs to "
+            "another video: copy or make it again."
+        )
+    if count < clip.frames:
+        raise TddError(f"{video.path} has {count} frames at {FPS} fps, and a clip takes {clip.frames}.")
+
+
+def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given: np.ndarray | None) -> np.ndarray:
+    """The alignment's target: kept from an earlier call, else given, else the Procrustes mean of training landmarks."""
     path = out / MEAN_FACE
     if path.is_file():
         return np.load(path)
+    target = _computed_mean_face(root, catalog, canvas) if given is None else given
+    save_array(path, target)
+    return target
+
+
+def _computed_mean_face(root: Path, catalog: pd.DataFrame, canvas: int) -> np.ndarray:
     training = catalog[catalog["split"] == "train"]
     videos = training if len(training) else catalog
     step = max(1, len(videos) // MEAN_FACE_VIDEOS)
@@ -115,17 +177,16 @@ def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int) -> np.
         raise TddError(
             f"No landmarks were found in {root / 'landmarks'}; they are needed for every video (data/README.md)."
         )
-    target = mean_face(np.stack(found), canvas)
-    save_array(path, target)
-    return target
+    return mean_face(np.stack(found), canvas)
 
 
 def _middle_shape(root: Path, video: str) -> np.ndarray | None:
     try:
-        points = np.load(landmark_path(root, video), allow_pickle=False)
-        return read_landmarks(root, video, len(points))[len(points) // 2]
-    except (OSError, ValueError, EOFError, TypeError, TddError):
+        points = read_landmarks(root, video)
+    except TddError:
         return None  # reported for its own video in quarantine.csv
+    shape = points[len(points) // 2].astype(np.float32)
+    return shape if np.ptp(shape, axis=0).all() else None  # so is one that has no shape
 
 
 def _stored_bytes(root: Path, row: dict[str, Any], crop: int) -> int:
@@ -133,8 +194,8 @@ def _stored_bytes(root: Path, row: dict[str, Any], crop: int) -> int:
     try:
         frames = len(np.load(landmark_path(root, row["path"]), mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError, TypeError):
-        frames = TYPICAL_FRAMES[row["dataset"]]
-    sound = 2 * SAMPLES_PER_FRAME if row["dataset"] == "LRW" else 0
+        frames = TYPICAL_FRAMES.get(row["dataset"], OTHER_FRAMES)
+    sound = 2 * SAMPLES_PER_FRAME if row["audio"] else 0
     return frames * (crop * crop * 3 + sound)
 
 

@@ -10,16 +10,13 @@ from pathlib import Path
 
 from tdd import __version__
 from tdd.errors import TddError
-from tdd.files import check_space, check_writable, read_json, write_atomically, write_json
+from tdd.files import check_space, check_writable, read_json, remove_partials, write_atomically, write_json
+from tdd.names import CELEB_DF, FACEFORENSICS, LRW, SYNTHETIC_METHODS
 from tdd.parallel import parallel_map
 from tdd.synth import espeak
 from tdd.synth.filming import Studio, film
 from tdd.synth.plan import (
-    CELEB,
     CELEB_LIST,
-    FF,
-    LRW,
-    METHODS,
     Task,
     celeb_test_list,
     ff_splits,
@@ -50,7 +47,7 @@ def write_benchmark(
     seed: int = 0,
     *,
     strength: float = 1.0,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = SYNTHETIC_METHODS,
     language: str = "en",
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -64,7 +61,7 @@ def write_benchmark(
         size: ``tiny``, ``demo``, ``full``, or counts of your own.
         seed: of every draw.
         strength: of the artefacts of forgery: 1 is the calibrated default, at 0 a fake is just another real video.
-        methods: forgeries to make, from ``METHODS``; without ``Celeb-DF`` that whole data set is left out.
+        methods: forgeries to make, from ``SYNTHETIC_METHODS``; without ``Celeb-DF`` that whole data set is left out.
         language: ``en`` or ``ko``.
         workers: processes; ``None`` takes one for each processor, 1 works in this process.
         progress: called with the number of complete videos and of all videos.
@@ -99,14 +96,14 @@ def write_benchmark(
 
 
 def _settings(size: SynthSize, seed: int, strength: float, methods: Sequence[str], language: str) -> dict[str, object]:
-    unknown = [method for method in methods if method not in METHODS]
+    unknown = [method for method in methods if method not in SYNTHETIC_METHODS]
     if unknown:
-        raise TddError(f"method {unknown[0]!r} is unknown; the benchmark forges {', '.join(METHODS)}.")
+        raise TddError(f"method {unknown[0]!r} is unknown; the benchmark forges {', '.join(SYNTHETIC_METHODS)}.")
     if not (math.isfinite(strength) and strength >= 0):
         raise TddError(f"strength is {strength}; give a number from 0 (no artefact) up, 1 being the default.")
     if seed < 0:
         raise TddError(f"seed is {seed}; give a whole number from 0 up.")
-    chosen = [method for method in METHODS if method in methods]
+    chosen = [method for method in SYNTHETIC_METHODS if method in methods]
     return {
         "what": "synthetic benchmark of tdd: drawn faces, stand-ins for forgeries",
         "version": __version__,
@@ -122,7 +119,7 @@ def _check_folder(out: Path, settings: dict[str, object]) -> None:
     """Make the folder, and refuse one that cannot be written or that holds other data."""
     check_writable(out)
     if not (out / PLAN).is_file():
-        foreign = [name for name in (LRW, FF, CELEB, "landmarks", "masks") if (out / name).exists()]
+        foreign = [name for name in (LRW, FACEFORENSICS, CELEB_DF, "landmarks", "masks") if (out / name).exists()]
         if foreign:
             raise TddError(f"{out} holds {foreign[0]} that this command did not write; choose an empty folder.")
         return
@@ -151,14 +148,13 @@ def _begin(out: Path, settings: dict[str, object], tasks: Sequence[Task], size: 
     """Write settings, README and list files; what follows is the videos."""
     if not complete:
         (out / DONE).unlink(missing_ok=True)
-        for left in out.rglob("*.partial"):  # of a run that was killed in the middle of a file
-            left.unlink()
+        remove_partials(out)
     if not (out / PLAN).is_file():
         write_json(out / PLAN, settings)
     texts = {"README.txt": README}
     if sum(size.ff_pairs):
-        texts |= {f"{FF}/splits/{name}.json": json.dumps(pairs) for name, pairs in ff_splits(size).items()}
-    if any(task.path.startswith(f"{CELEB}/") for task in tasks):
+        texts |= {f"{FACEFORENSICS}/splits/{name}.json": json.dumps(pairs) for name, pairs in ff_splits(size).items()}
+    if any(task.path.startswith(f"{CELEB_DF}/") for task in tasks):
         texts[CELEB_LIST] = celeb_test_list(tasks)
     for name, text in texts.items():
         if not (out / name).is_file():

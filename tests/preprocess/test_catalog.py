@@ -1,7 +1,9 @@
 import pytest
 
+from tdd.config import ClipConfig
 from tdd.errors import TddError
 from tdd.preprocess.catalog import count_table, read_catalog
+from tdd.preprocess.prepare import prepare
 from tests.preprocess.trees import write_root
 
 
@@ -44,10 +46,6 @@ def test_celeb_df_copies_with_a_videos_level_are_read(root):
         (lambda root: (root / "FaceForensics++/splits/val.json").write_text("[[1]]"), "not a list of pairs"),
         (lambda root: (root / "Celeb-DF-v2/List_of_testing_videos.txt").unlink(), "comes with Celeb-DF-v2"),
         (lambda root: (root / "Celeb-DF-v2/List_of_testing_videos.txt").write_text("real a.mp4"), "line 1"),
-        (
-            lambda root: (root / "FaceForensics++/original_sequences/youtube/c23/videos/000.mp4").unlink(),
-            "on the official list",
-        ),
     ],
 )
 def test_broken_trees_are_refused_with_the_mend(root, damage, sentence):
@@ -56,6 +54,19 @@ def test_broken_trees_are_refused_with_the_mend(root, damage, sentence):
         read_catalog(root)
 
 
+def test_a_listed_video_that_is_missing_stays_in_the_table(root):
+    before = read_catalog(root)
+    (root / "FaceForensics++/original_sequences/youtube/c23/videos/000.mp4").unlink()
+    assert read_catalog(root).equals(before)
+
+
 def test_an_empty_root_is_refused(tmp_path):
     with pytest.raises(TddError, match="No data set was found"):
         read_catalog(tmp_path)
+
+
+def test_preparing_an_incomplete_copy_sets_the_missing_video_aside(root, tmp_path):
+    (root / "FaceForensics++/original_sequences/youtube/c23/videos/000.mp4").unlink()
+    clip = ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32)
+    done = prepare(root, tmp_path / "store", clip, workers=1)
+    assert done.made == 24 and done.failed["video_id"].tolist() == ["FaceForensics++/real/c23/000"]

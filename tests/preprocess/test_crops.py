@@ -3,24 +3,38 @@ import pytest
 
 from tdd.config import ClipConfig
 from tdd.errors import TddError
-from tdd.preprocess.crops import CENTRE, STABLE, align_faces, mean_face, smooth_landmarks
+from tdd.preprocess.crops import CENTRE, STABLE, align_face, mean_face, steady_landmarks
 from tests.preprocess.trees import SIZE, face_points
 
 CLIP = ClipConfig(canvas=128, crop=75, view_crop=70, input_size=56)
 
 
+def steady(points):
+    return np.array([averaged for _, _, averaged in steady_landmarks(enumerate(points))])
+
+
 def test_smoothing_is_the_stated_mean_moved_onto_the_frame():
     points = np.random.default_rng(0).normal(size=(30, 68, 2))
-    smooth = smooth_landmarks(points)
+    smooth = steady(points)
     for t in (0, 7, 18, 25, 29):
         start = min(t, 18)  # the last 12 frames share one window
         window = points[start : start + 12].mean(0)
         np.testing.assert_allclose(smooth[t], window - window.mean(0) + points[t].mean(0), atol=1e-9)
 
 
-def test_smoothing_a_short_video_uses_all_of_it():
-    points = np.random.default_rng(0).normal(size=(3, 68, 2))
-    assert smooth_landmarks(points).shape == points.shape
+@pytest.mark.parametrize("length", [0, 1, 3, 11, 12])
+def test_smoothing_a_video_of_one_window_or_less_uses_all_of_it(length):
+    points = np.random.default_rng(0).normal(size=(length, 68, 2))
+    for t, averaged in enumerate(steady(points)):
+        shape = points.mean(0)
+        np.testing.assert_allclose(averaged, shape - shape.mean(0) + points[t].mean(0), atol=1e-9)
+
+
+def test_smoothing_holds_one_window_at_a_time_and_keeps_the_order():
+    drawn = []
+    points = np.zeros((68, 2))
+    for number, (item, _, _) in enumerate(steady_landmarks((drawn.append(i) or i, points) for i in range(100))):
+        assert item == number and len(drawn) == min(number + 12, 100)
 
 
 def test_the_mean_face_undoes_similarity_transforms():
@@ -44,12 +58,24 @@ def test_landmarks_land_on_the_mean_face_whatever_the_pose(turn, scale):
         x, y = points[1, number]
         columns, rows = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
         spot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 4)  # a soft dot at the landmark, to sub-pixel
-        frames = np.repeat(spot[None, :, :, None], 3, axis=0).repeat(3, axis=3).astype(np.uint8)
-        crop = align_faces(frames, points, target, CLIP)[1, :, :, 0].astype(float)
+        image = spot[:, :, None].repeat(3, axis=2).astype(np.uint8)
+        crop = align_face(image, points[1], steady(points)[1], target, CLIP)[:, :, 0].astype(float)
         found = np.array([(crop.sum(0) @ np.arange(75)), (crop.sum(1) @ np.arange(75))]) / crop.sum()
         np.testing.assert_allclose(found, target[number] + offset, atol=0.5)
 
 
 def test_points_in_one_place_are_refused():
-    with pytest.raises(TddError, match="frame 0"):
-        align_faces(np.zeros((2, 32, 32, 3), np.uint8), np.full((2, 68, 2), 5.0), face_points(1)[0], CLIP)
+    points = np.full((68, 2), 5.0)
+    with pytest.raises(TddError, match="in one place"):
+        align_face(np.zeros((32, 32, 3), np.uint8), points, points, face_points(1)[0], CLIP)
+
+
+def test_a_face_partly_outside_is_padded_with_black_and_one_outside_is_refused():
+    points, target = face_points(1)[0].astype(float), mean_face(face_points(1), CLIP.canvas)
+    image = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    partly = points + np.array([SIZE / 2 - 2, 0])
+    crop = align_face(image, partly, partly, target, CLIP)
+    assert (crop[:, :30] == 200).all() and (crop[:, -30:] == 0).all()
+    for outside in (points + np.array([SIZE, 0]), points - np.array([0, SIZE])):
+        with pytest.raises(TddError, match="outside the picture of 96 x 96 px"):
+            align_face(image, outside, outside, target, CLIP)

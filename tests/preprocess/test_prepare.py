@@ -3,9 +3,11 @@ import hashlib
 import numpy as np
 import pytest
 
+from tdd.cli import main
 from tdd.config import ClipConfig
 from tdd.data.video import read_audio
 from tdd.errors import TddError
+from tdd.preprocess.crops import mean_face
 from tdd.preprocess.landmarks import read_landmarks
 from tdd.preprocess.prepare import prepare
 from tests.preprocess.trees import face_points, write_root
@@ -59,7 +61,7 @@ def test_bad_videos_are_set_aside_with_the_reason_and_stop_nothing(root, tmp_pat
     assert len(reasons) == 4 and len(done.store.index) == 21
     assert "cannot be decoded" in reasons["FaceForensics++/real/c23/000"]
     assert "is missing" in reasons["FaceForensics++/FaceShifter/c23/000_003"]
-    assert "its video has 30 frames" in reasons["FaceForensics++/FaceShifter/c23/003_000"]
+    assert "has 30 frames and its landmarks 7" in reasons["FaceForensics++/FaceShifter/c23/003_000"]
     assert (tmp_path / "store" / "quarantine.csv").is_file()
 
 
@@ -76,16 +78,59 @@ def test_too_little_space_is_said_before_anything_is_written(root, tmp_path, mon
     assert not (tmp_path / "store").exists()
 
 
+def test_a_given_mean_face_is_the_one_aligned_to_and_stays_the_stores(root, tmp_path):
+    given = mean_face(face_points(1), 72) * np.float32(0.8)  # only its size and turn show: crops are centred
+    np.save(tmp_path / "mean.npy", given.astype(np.float64))
+    done = prepare(root, tmp_path / "store", CLIP, workers=1, mean_face_file=tmp_path / "mean.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "store" / "mean_face.npy"), given)
+    assert prepare(root, tmp_path / "store", CLIP, workers=1, mean_face_file=tmp_path / "mean.npy").made == 0
+    computed = prepare(root, tmp_path / "other", CLIP, workers=1).store
+    assert done.store.fingerprint != computed.fingerprint and computed.plan["mean_face"] == "computed"
+    with pytest.raises(TddError, match="was begun with mean_face"):
+        prepare(root, tmp_path / "store", CLIP, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((68, 3)), "real numbers of shape \\(68, 2\\)"),
+        (np.full((68, 2), "a"), "real numbers"),
+        (np.full((68, 2), np.nan), "outside the canvas of 72 px"),
+        (np.full((68, 2), 200.0), "outside the canvas of 72 px"),
+        (np.full((68, 2), None), "not a readable"),
+    ],
+)
+def test_a_mean_face_that_does_not_fit_is_refused_before_anything_is_written(root, tmp_path, capsys, array, sentence):
+    np.save(tmp_path / "mean.npy", array)
+    with pytest.raises(TddError, match=sentence):
+        prepare(root, tmp_path / "store", CLIP, workers=1, mean_face_file=tmp_path / "mean.npy")
+    arguments = ["prepare", "--root", str(root), "--out", str(tmp_path / "store"), "--recipe", "tiny"]
+    assert main([*arguments, "--mean-face", str(tmp_path / "absent.npy")]) == 2
+    assert "absent.npy is not a readable" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
+
+
+def test_one_video_without_a_shape_does_not_spoil_the_mean_face(root, tmp_path):
+    np.save(root / "landmarks/LRW/lipread_mp4/ABOUT/train/ABOUT_00001.npy", np.full((29, 68, 2), 40.0))
+    done = prepare(root, tmp_path / "store", CLIP, workers=1)
+    assert done.failed["video_id"].tolist() == ["LRW/train/ABOUT_00001"] and len(done.store.index) == 24
+
+
 @pytest.mark.parametrize(
     ("array", "sentence"),
     [
         (np.zeros((5, 68, 3)), "shape"),
-        (np.full((5, 68, 2), np.nan), "not finite"),
+        (np.zeros((68, 2)), "shape"),
+        (np.where(np.arange(5)[:, None, None] < 3, np.zeros((5, 68, 2)), np.nan), "not finite, first in frame 3"),
         (np.array([["a"] * 2] * 68 * 5).reshape(5, 68, 2), "numbers of shape"),
+        (np.zeros((5, 68, 2), complex), "real numbers"),
+        (np.zeros((5, 68, 2), bool), "real numbers"),
+        (np.zeros((5, 68, 2), object), "not a readable"),
+        (np.zeros((0, 68, 2)), "real numbers"),
     ],
 )
 def test_wrong_landmarks_are_named(tmp_path, array, sentence):
     (tmp_path / "landmarks").mkdir()
     np.save(tmp_path / "landmarks" / "a.npy", array)
     with pytest.raises(TddError, match=sentence):
-        read_landmarks(tmp_path, "a.mp4", 5)
+        read_landmarks(tmp_path, "a.mp4")

@@ -65,3 +65,61 @@ def write_root(root: Path) -> Path:
     listing = "1 YouTube-real/00170.mp4\n1 Celeb-real/id0_0000.mp4\n0 Celeb-synthesis/id0_id1_0000.mp4\n"
     (root / "Celeb-DF-v2" / "List_of_testing_videos.txt").write_text(listing, encoding="utf-8")
     return root
+
+
+def put_videos(root: Path, *names: str, audio: bool = False) -> None:
+    """The same four small frames under every name, without landmarks."""
+    first = root / names[0]
+    sound = np.zeros(4 * 640, np.float32) if audio else None
+    write_video(first, np.full((4, 32, 32, 3), 90, np.uint8), audio=sound)
+    for name in names[1:]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(first.read_bytes())
+
+
+def write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_deeperforensics(root: Path) -> None:
+    """Two versions of three fakes, one a split, and a source video that is not the real class."""
+    home = "DeeperForensics-1.0"
+    for split, name in {"train": "000_W101.mp4", "val": "001_M102.mp4", "test": "002_M102.mp4"}.items():
+        write_text(root / home / "lists/splits" / f"{split}.txt", f"{name}\n\n")
+        put_videos(
+            root, f"{home}/manipulated_videos/end_to_end/{name}", f"{home}/manipulated_videos/end_to_end_level_5/{name}"
+        )
+    put_videos(root, f"{home}/source_videos/M102/a.mp4")
+
+
+def write_dfdc(root: Path) -> None:
+    """One training part and the public test set."""
+    part = {"b.mp4": {"label": "REAL", "split": "train"}}
+    part["a.mp4"] = {"label": "FAKE", "split": "train", "original": "b.mp4"}
+    write_text(root / "DFDC/dfdc_train_part_0/metadata.json", json.dumps(part))
+    write_text(root / "DFDC/test/labels.csv", "filename,label\nx.mp4,1\ny.mp4,0\n")
+    put_videos(
+        root,
+        "DFDC/dfdc_train_part_0/a.mp4",
+        "DFDC/dfdc_train_part_0/b.mp4",
+        "DFDC/test/videos/x.mp4",
+        "DFDC/test/videos/y.mp4",
+    )
+
+
+def write_fakeavceleb(root: Path) -> None:
+    """One video of each type; one is listed twice, as in the owner's table."""
+    header = "source,target1,target2,method,category,type,race,gender,path,\n"
+    rows = {
+        "real": ("id1,-,-,real,A", "RealVideo-RealAudio", "00001.mp4"),
+        "rtvc": ("id1,-,-,rtvc,B", "RealVideo-FakeAudio", "00002_fake.mp4"),
+        "fsgan": ("id1,id2,-,fsgan,C", "FakeVideo-RealAudio", "00003_id2_x.mp4"),
+        "wav2lip": ("id1,id2,id3,wav2lip,D", "FakeVideo-FakeAudio", "00004_id2_x.mp4"),
+    }
+    lines = [
+        f"{who},{kind},African,men,{name},FakeAVCeleb/{kind}/African/men/id1\n" for who, kind, name in rows.values()
+    ]
+    write_text(root / "FakeAVCeleb/meta_data.csv", header + "".join([*lines, lines[2]]))
+    names = [f"FakeAVCeleb/{kind}/African/men/id1/{name}" for _, kind, name in rows.values()]
+    put_videos(root, *names, audio=True)

@@ -1,0 +1,247 @@
+"""Hold the data sets on a disk against their official lists: what is there, what is missing, what cannot be used."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tdd.errors import TddError
+from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, LRW, REAL, SPLITS
+from tdd.parallel import Progress, parallel_map
+from tdd.preprocess.catalog import datasets_in, list_videos, require_unique
+from tdd.preprocess.expected import LRW_SHORT_VAL, SYNTHETIC_MARK, Counts, count_videos, expected_counts
+from tdd.preprocess.layouts import COMPRESSION, Video
+from tdd.preprocess.probe import video_problem, why_missing
+from tdd.preprocess.strays import find_strays
+
+BATCH = 200
+"""Files that a worker opens before it reports."""
+
+Trouble = tuple[str, str]
+"""A path relative to the data root, and what is wrong with it."""
+
+
+class Verdict(IntEnum):
+    """What a check comes to; the number is the command's exit code."""
+
+    COMPLETE = 0
+    INCOMPLETE = 1
+    """Videos are missing or unreadable, but what is there can be used."""
+    UNUSABLE = 2
+    """No list, nothing readable, or people who are in more than one split."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Videos of one method in one split."""
+
+    split: str
+    method: str
+    expected: int
+    found: int
+    """Of the expected ones, those on the disk that can be read."""
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """What was found of one data set. Paths are relative to the data root."""
+
+    dataset: str
+    verdict: Verdict
+    counts: tuple[Count, ...] = ()
+    missing: tuple[Trouble, ...] = ()
+    unreadable: tuple[Trouble, ...] = ()
+    unexpected: tuple[Trouble, ...] = ()
+    """Videos that no list names; they are not read and do not count against the verdict."""
+    overlap: tuple[Trouble, ...] = ()
+    """A person, in place of a path, who is in more than one split, and in which."""
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+    """Why the data set cannot be used at all."""
+
+
+@dataclass(frozen=True)
+class RootCheck:
+    """What was found below a data root."""
+
+    root: Path
+    synthetic: bool
+    datasets: tuple[DatasetCheck, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the data sets' verdicts."""
+        return max(dataset.verdict for dataset in self.datasets)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as JSON holds it, verdicts by name."""
+        datasets = [dataclasses.asdict(check) | {"verdict": check.verdict.name.lower()} for check in self.datasets]
+        verdict = self.verdict.name.lower()
+        return {"root": str(self.root), "synthetic": self.synthetic, "verdict": verdict, "datasets": datasets}
+
+
+def check_root(
+    root: Path, deep: bool = False, workers: int | None = None, progress: Progress | None = None
+) -> RootCheck:
+    """Check every data set below ``root``: lists, counts, each file's header, and people shared between splits.
+
+    Args:
+        root: data root, in the layout of data/README.md.
+        deep: also decode the first frame of every video.
+        workers: processes; all cores when ``None``.
+        progress: called with (batches of files opened, batches in all).
+
+    Raises:
+        TddError: no data set is there, or the synthetic benchmark's own counts are damaged.
+    """
+    listed: dict[str, list[Video] | str] = {name: _list(root, name) for name in datasets_in(root)}
+    there = [video for videos in listed.values() if not isinstance(videos, str) for video in _present(root, videos)]
+    bad = _unreadable(root, there, deep, workers, progress)
+    checks = [
+        DatasetCheck(name, Verdict.UNUSABLE, problem=videos)
+        if isinstance(videos, str)
+        else _check(root, name, videos, bad)
+        for name, videos in listed.items()
+    ]
+    usable = {name: videos for name, videos in listed.items() if not isinstance(videos, str)}
+    if DEEPERFORENSICS in usable and FACEFORENSICS in usable:
+        note = _deeperforensics_note(usable[DEEPERFORENSICS], usable[FACEFORENSICS])
+        checks = [dataclasses.replace(c, notes=(*c.notes, note)) if c.dataset == DEEPERFORENSICS else c for c in checks]
+    return RootCheck(root, (root / SYNTHETIC_MARK).is_file(), tuple(checks))
+
+
+def _list(root: Path, dataset: str) -> list[Video] | str:
+    """The videos that the lists name, or the sentence why there is none."""
+    try:
+        return list_videos(root, dataset)
+    except TddError as error:
+        return str(error)
+
+
+def _present(root: Path, videos: Sequence[Video]) -> list[Video]:
+    return [video for video in videos if (root / video.path).is_file()]
+
+
+def _unreadable(
+    root: Path, videos: Sequence[Video], deep: bool, workers: int | None, progress: Progress | None
+) -> dict[str, str]:
+    """What is wrong with a video, by its path, for those with which something is."""
+    files = [(video.path, video.audio) for video in videos]
+    batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
+    return dict(
+        trouble for part in parallel_map(partial(_probe, root, deep), batches, workers, progress) for trouble in part
+    )
+
+
+def _probe(root: Path, deep: bool, files: Sequence[tuple[str, bool]]) -> list[Trouble]:
+    troubles = ((path, video_problem(root / path, audio, deep)) for path, audio in files)
+    return [trouble for trouble in troubles if trouble[1]]
+
+
+def _check(root: Path, dataset: str, listed: Sequence[Video], bad: dict[str, str]) -> DatasetCheck:
+    there = _present(root, listed)
+    good = [video for video in there if video.path not in bad]
+    present = {video.path for video in there}
+    missing = [(video.path, why_missing(root / video.path)) for video in listed if video.path not in present]
+    unexpected, notes = find_strays(root, dataset, {video.path for video in listed})
+    expected, found = expected_counts(root, dataset, listed), count_videos(good)
+    counts = _counts(expected, found)
+    overlap = _overlap(dataset, listed)
+    problem = _problem(listed, good, overlap)
+    full = not missing and len(good) == len(there) and all(_is_full(dataset, count) for count in counts)
+    verdict = Verdict.UNUSABLE if problem else Verdict.COMPLETE if full else Verdict.INCOMPLETE
+    return DatasetCheck(
+        dataset,
+        verdict,
+        counts,
+        missing=_legible(missing),
+        unreadable=_legible((path, bad[path]) for path in sorted(present & bad.keys())),
+        unexpected=_legible(unexpected),
+        overlap=overlap,
+        notes=(*notes, *_subset_notes(root, dataset)),
+        problem=problem,
+    )
+
+
+def _legible(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
+    """Names as text that can be printed and written: a byte that is not UTF-8 becomes the replacement character."""
+    return tuple((os.fsencode(name).decode("utf-8", "replace"), reason) for name, reason in troubles)
+
+
+def _counts(expected: Counts, found: Counts) -> tuple[Count, ...]:
+    methods = dict.fromkeys(method for _, method in sorted([*expected, *found], key=lambda key: key[1] != REAL))
+    keys = [(split, method) for method in methods for split in SPLITS]
+    return tuple(
+        Count(*key, expected.get(key, 0), found.get(key, 0)) for key in keys if key in expected or key in found
+    )
+
+
+def _is_full(dataset: str, count: Count) -> bool:
+    short = dataset == LRW and count.split == "val" and count.found == LRW_SHORT_VAL
+    return count.found == count.expected or short
+
+
+def _problem(listed: Sequence[Video], good: Sequence[Video], overlap: Sequence[Trouble]) -> str:
+    if not good:
+        return f"None of the {len(listed)} videos on the lists is there and can be read."
+    if overlap:
+        return f"{len(overlap)} people are in more than one split: no test score would count; copy the lists again."
+    try:
+        require_unique(listed)
+    except TddError as error:
+        return str(error)
+    return ""
+
+
+def _overlap(dataset: str, listed: Sequence[Video]) -> tuple[Trouble, ...]:
+    """People in more than one split; of DeeperForensics only who is seen, since an actor's face is put on many."""
+    splits: dict[str, set[str]] = {}
+    for video in listed:
+        people = video.identities.split()
+        for person in people[:1] if dataset == DEEPERFORENSICS else people:
+            splits.setdefault(person, set()).add(video.split)
+    return tuple(
+        (person, ", ".join(split for split in SPLITS if split in where))
+        for person, where in sorted(splits.items())
+        if len(where) > 1
+    )
+
+
+def _subset_notes(root: Path, dataset: str) -> list[str]:
+    """Which parts of a real data set are read, and which the recipes take."""
+    if (root / SYNTHETIC_MARK).is_file():
+        return []
+    reals = root / FACEFORENSICS / "original_sequences" / "youtube"
+    return {
+        FACEFORENSICS: [
+            f"The version {version} is there too; {COMPRESSION} is read."
+            for version in ("raw", "c40")
+            if (reals / version).is_dir()
+        ],
+        LRW: [
+            "Recipes take stage1.clips of the training clips, the first of each word by name: 5,000 in the recipe "
+            "paper (10 of each of 500 words: lrw-5k), 0 for all."
+        ],
+        CELEB_DF: [
+            "All 178 reals and 340 fakes of the list are scored; with findings.short_celeb_list, the 176 and 340 of "
+            "RealForensics."
+        ],
+        DFDC: [
+            "RealForensics and LipForensics score 3,215 single-face videos of the public test set (1,514 real, 1,701 "
+            "fake); here all that are listed are scored."
+        ],
+    }.get(dataset, [])
+
+
+def _deeperforensics_note(fakes: Sequence[Video], originals: Sequence[Video]) -> str:
+    """How many people of the DeeperForensics test split stage 2 sees when it trains on FaceForensics++."""
+    tested = {video.identities.split()[0] for video in fakes if video.split == "test"}
+    trained = {person for video in originals if video.split == "train" for person in video.identities.split()}
+    shared = len(tested & trained)
+    return f"{shared} of the {len(tested)} people in its test split are in the training split of {FACEFORENSICS}."

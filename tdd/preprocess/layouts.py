@@ -1,0 +1,262 @@
+"""Six data sets in their owners' layouts: which videos the official lists name, and where each lies.
+
+A reader yields what the lists say, whether or not the file is on the disk; only LRW, which has no list, is read from
+its folders. None renames, copies or needs a hand-made list, and none follows a list out of its data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tdd.errors import TddError
+from tdd.names import (
+    CELEB_DF,
+    CELEB_DF_METHOD,
+    DEEPERFORENSICS,
+    DEEPERFORENSICS_METHOD,
+    DFDC,
+    DFDC_METHOD,
+    FACEFORENSICS,
+    FACEFORENSICS_METHODS,
+    FAKEAVCELEB,
+    LRW,
+    REAL,
+    SPLITS,
+)
+from tdd.preprocess.lists import listed_file, listed_path, parse_mapping, parse_pairs, parse_table, read_list
+
+COMPRESSION = "c23"
+"""Which of the owner's versions of FaceForensics++ is read."""
+
+DEEPERFORENSICS_FOLDERS = (
+    "end_to_end",
+    *(f"end_to_end_level_{level}" for level in range(1, 6)),
+    "end_to_end_random_level",
+    *(f"end_to_end_mix_{count}_distortions" for count in range(2, 5)),
+    "reenact_postprocess",
+)
+
+FAKEAVCELEB_TYPES = ("RealVideo-RealAudio", "RealVideo-FakeAudio", "FakeVideo-RealAudio", "FakeVideo-FakeAudio")
+FAKEAVCELEB_COLUMNS = ("source", "target1", "target2", "method", "type", "path", "")
+
+PUBLISHED = {
+    LRW: "LRW comes from https://www.robots.ox.ac.uk/~vgg/data/lip_reading/lrw1.html, on request",
+    FACEFORENSICS: "run tdd data fetch-splits, or copy dataset/splits/ of the FaceForensics repository, "
+    "https://github.com/ondyari/FaceForensics",
+    CELEB_DF: "it comes with Celeb-DF-v2, https://github.com/yuezunli/celeb-deepfakeforensics",
+    DEEPERFORENSICS: "it comes with DeeperForensics-1.0, https://github.com/EndlessSora/DeeperForensics-1.0",
+    DFDC: "it comes with DFDC, https://ai.meta.com/datasets/dfdc",
+    FAKEAVCELEB: "it comes with FakeAVCeleb, https://github.com/DASH-Lab/FakeAVCeleb",
+}
+"""Where the owner publishes lists and data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One row of the catalog."""
+
+    video_id: str
+    """Unique over data sets and methods: FaceForensics++ uses the same file name in every method's folder."""
+    dataset: str
+    method: str
+    """``real``, or the forgery method."""
+    label: int
+    """0 real, 1 fake (the picture, the sound or both)."""
+    split: str
+    path: str
+    """Relative to the data root, with forward slashes."""
+    identities: str
+    """Who is seen, then whose face or motion was put in, separated by a space; empty where unknown."""
+    word: str = ""
+    """The spoken word (LRW)."""
+    compression: str = ""
+    """The owner's name for the version of the video (FaceForensics++); empty where there is only one."""
+    audio: bool = False
+    """Whether sound belongs to the video. What a file really holds is in the clip store's column of this name."""
+
+
+def list_lrw(root: Path) -> Iterator[Video]:
+    """``LRW/lipread_mp4/<WORD>/{train,val,test}/<WORD>_00001.mp4``: real talking faces."""
+    folder = root / LRW / "lipread_mp4"
+    if not folder.is_dir():
+        raise TddError(f"{folder} is missing; LRW's videos lie in a folder lipread_mp4 ({PUBLISHED[LRW]}).")
+    for word in sorted(entry.name for entry in folder.iterdir() if entry.is_dir()):
+        for split in SPLITS:
+            for path in sorted((folder / word / split).glob("*.mp4")):
+                if path.name.startswith(f"{word}_"):
+                    video_id = f"{LRW}/{split}/{path.stem}"
+                    yield Video(video_id, LRW, REAL, 0, split, _relative(path, root), "", word, audio=True)
+
+
+def list_faceforensics(root: Path) -> Iterator[Video]:
+    """FaceForensics++ (with FaceShifter, where present) by its split lists of pairs.
+
+    A pair [a, b] stands for the reals a and b and, in every method, the fakes a_b and b_a.
+    """
+    home = root / FACEFORENSICS
+    methods = [m for m in FACEFORENSICS_METHODS if (home / "manipulated_sequences" / m).is_dir()]
+    for split in SPLITS:
+        listing = home / "splits" / f"{split}.json"
+        pairs = parse_pairs(read_list(listing, PUBLISHED[FACEFORENSICS]), str(listing))
+        reals = [(name,) for name in sorted(identity for pair in pairs for identity in pair)]
+        fakes = sorted(pair for a, b in pairs for pair in ((a, b), (b, a)))
+        for method in (REAL, *methods):
+            for people in reals if method == REAL else fakes:
+                name = "_".join(people)
+                path = root / faceforensics_folder(method) / f"{name}.mp4"
+                video_id = f"{FACEFORENSICS}/{method}/{COMPRESSION}/{name}"
+                yield Video(
+                    video_id, FACEFORENSICS, method, int(method != REAL), split, _relative(path, root),
+                    " ".join(people), compression=COMPRESSION,
+                )  # fmt: skip
+
+
+def faceforensics_folder(method: str) -> str:
+    """Folder, relative to the data root, of a method's videos or of the reals, at the compression that is read."""
+    sequences = "original_sequences/youtube" if method == REAL else f"manipulated_sequences/{method}"
+    return f"{FACEFORENSICS}/{sequences}/{COMPRESSION}/videos"
+
+
+def list_celeb_df(root: Path) -> Iterator[Video]:
+    """Celeb-DF-v2 by its list of test videos, in which 1 means real and 0 fake; some copies add a folder ``videos``."""
+    home = root / CELEB_DF
+    listing = home / "List_of_testing_videos.txt"
+    for number, line in enumerate(read_list(listing, PUBLISHED[CELEB_DF]).splitlines(), 1):
+        if not line.strip():
+            continue
+        flag, _, name = line.strip().partition(" ")
+        if flag not in ("0", "1") or "/" not in name:
+            raise TddError(f"{listing}, line {number}: expected '1 folder/file.mp4', not '{line}'.")
+        listed = listed_path(name, f"{listing}, line {number}")
+        method = REAL if flag == "1" else CELEB_DF_METHOD
+        path = _beside_or_in(home / listed.parent, "videos", listed.name)
+        identities = " ".join(listed.stem.split("_")[:-1])
+        video_id = f"{CELEB_DF}/{listed.with_suffix('')}"
+        yield Video(video_id, CELEB_DF, method, int(method != REAL), "test", _relative(path, root), identities)
+
+
+def list_deeperforensics(root: Path) -> Iterator[Video]:
+    """DeeperForensics-1.0: fakes of every version that is there; its own ``source_videos`` are not the real class.
+
+    The undistorted ``end_to_end`` is the method ``DeeperForensics``; another version's name is added to that.
+    """
+    home = root / DEEPERFORENSICS
+    folders = [name for name in DEEPERFORENSICS_FOLDERS if (home / "manipulated_videos" / name).is_dir()]
+    if not folders:
+        raise TddError(
+            f"{home / 'manipulated_videos'} holds none of the folders {', '.join(DEEPERFORENSICS_FOLDERS)}; "
+            "unpack the data set as its owner says."
+        )
+    for split in SPLITS:
+        listing = home / "lists" / "splits" / f"{split}.txt"
+        lines = read_list(listing, PUBLISHED[DEEPERFORENSICS]).splitlines()
+        names = sorted({listed_path(line.strip(), str(listing)).name for line in lines if line.strip()})
+        for folder in folders:
+            method = DEEPERFORENSICS_METHOD + ("" if folder == "end_to_end" else f"-{folder}")
+            for name in names:
+                path = home / "manipulated_videos" / folder / name
+                stem = PurePosixPath(name).stem
+                video_id = f"{DEEPERFORENSICS}/{folder}/{stem}"
+                people = " ".join(stem.split("_", 1))
+                yield Video(video_id, DEEPERFORENSICS, method, 1, split, _relative(path, root), people)
+
+
+def list_dfdc(root: Path) -> Iterator[Video]:
+    """DFDC: parts with a ``metadata.json``, and the public test set with a ``labels.csv`` in which 1 means fake.
+
+    Each part is a folder in ``DFDC``, its videos beside the list or in a folder ``videos``.
+    """
+    home = root / DFDC
+    inner = [part for part in sorted(home.iterdir()) if part.is_dir() and part.resolve() != home.resolve()]
+    lists = [
+        (part, name) for part in (home, *inner) for name in ("labels.csv", "metadata.json") if (part / name).is_file()
+    ]
+    if not lists:
+        raise TddError(f"{home} and its folders hold no metadata.json and no labels.csv: {PUBLISHED[DFDC]}.")
+    for part in dict.fromkeys(part for part, _ in lists):
+        entries = _dfdc_labels(part) if (part, "labels.csv") in lists else _dfdc_metadata(part)
+        for name, label, split in entries:
+            path = _beside_or_in(part, "videos", name)
+            video_id = f"{_relative(part, root)}/{PurePosixPath(name).stem}"
+            yield Video(video_id, DFDC, DFDC_METHOD if label else REAL, label, split, _relative(path, root), "")
+
+
+def _dfdc_labels(part: Path) -> Iterator[tuple[str, int, str]]:
+    listing = part / "labels.csv"
+    for row in parse_table(read_list(listing, PUBLISHED[DFDC]), str(listing), ("filename", "label")):
+        if row["label"] not in ("0", "1"):
+            raise TddError(f"{listing}: the label of {row['filename']} is {row['label']!r}, not 0 (real) or 1 (fake).")
+        yield listed_file(row["filename"], str(listing)), int(row["label"]), "test"
+
+
+def _dfdc_metadata(part: Path) -> Iterator[tuple[str, int, str]]:
+    listing = part / "metadata.json"
+    for name, entry in sorted(parse_mapping(read_list(listing, PUBLISHED[DFDC]), str(listing)).items()):
+        label, split = entry.get("label"), entry.get("split")
+        if label not in ("REAL", "FAKE") or split not in SPLITS:
+            raise TddError(
+                f"{listing}: {name} has label {label!r} and split {split!r}; expected REAL or FAKE, and "
+                f"{', '.join(SPLITS)}."
+            )
+        yield listed_file(name, str(listing)), int(label == "FAKE"), str(split)
+
+
+def list_fakeavceleb(root: Path) -> Iterator[Video]:
+    """FakeAVCeleb by its ``meta_data.csv``, all of it for testing; a file that is listed twice counts once.
+
+    A method's name holds the initials of its type, so that FVRA has a false picture and a real voice. Those of
+    RealVideo-FakeAudio (RVFA) are labelled fake too: they are for detectors that listen.
+    """
+    home = root / FAKEAVCELEB
+    listing = home / "meta_data.csv"
+    seen = set()
+    for row in parse_table(read_list(listing, PUBLISHED[FAKEAVCELEB]), str(listing), FAKEAVCELEB_COLUMNS):
+        folder = listed_path(row[""], str(listing))
+        parts = folder.parts[1:] if folder.parts[0] == FAKEAVCELEB else folder.parts
+        name = listed_file(row["path"], str(listing))
+        if row["type"] not in FAKEAVCELEB_TYPES:
+            raise TddError(f"{listing}: {name} is of type {row['type']!r}; known are {', '.join(FAKEAVCELEB_TYPES)}.")
+        path = home.joinpath(*parts, name)
+        if path in seen:
+            continue
+        seen.add(path)
+        real = row["type"] == FAKEAVCELEB_TYPES[0]
+        initials = "".join(letter for letter in row["type"] if letter.isupper())
+        method = REAL if real else f"{FAKEAVCELEB}-{initials}-{row['method']}"
+        people = " ".join(row[who] for who in ("source", "target1", "target2") if row[who] not in ("", "-"))
+        place = _relative(path, root)
+        video_id = str(PurePosixPath(place).with_suffix(""))
+        yield Video(video_id, FAKEAVCELEB, method, int(not real), "test", place, people, audio=True)
+
+
+def _beside_or_in(folder: Path, inner: str, name: str) -> Path:
+    """Where a listed video is: in ``folder``, or one level deeper where it is only there."""
+    deeper = folder / inner / name
+    return deeper if deeper.is_file() and not (folder / name).is_file() else folder / name
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+READERS: dict[str, Callable[[Path], Iterator[Video]]] = {
+    LRW: list_lrw,
+    FACEFORENSICS: list_faceforensics,
+    CELEB_DF: list_celeb_df,
+    DEEPERFORENSICS: list_deeperforensics,
+    DFDC: list_dfdc,
+    FAKEAVCELEB: list_fakeavceleb,
+}
+"""The reader of each data set, by its name; each raises ``TddError`` for a list that is missing or malformed."""
+
+FOLDERS: dict[str, tuple[str, ...]] = {
+    LRW: (f"{LRW}/lipread_mp4",),
+    FACEFORENSICS: tuple(faceforensics_folder(method) for method in (REAL, *FACEFORENSICS_METHODS)),
+    CELEB_DF: tuple(f"{CELEB_DF}/{name}" for name in ("Celeb-real", "YouTube-real", "Celeb-synthesis")),
+    DEEPERFORENSICS: tuple(f"{DEEPERFORENSICS}/manipulated_videos/{name}" for name in DEEPERFORENSICS_FOLDERS),
+    DFDC: (DFDC,),
+    FAKEAVCELEB: tuple(f"{FAKEAVCELEB}/{name}" for name in FAKEAVCELEB_TYPES),
+}
+"""Folders, relative to the data root, in which a data set's videos lie."""
