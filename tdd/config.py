@@ -1,11 +1,13 @@
 """Recipes: every number of a run, as dataclasses. The defaults are the paper's; a YAML recipe lists only what differs.
 
-Sources are marked as in the method's description: [P] the paper (Kim et al., IEIE Summer Conference 2024), [R]
-RealForensics (Haliassos et al., CVPR 2022, arXiv 2201.07131), which the paper starts from where it is silent.
+Each setting knows where its default comes from: the paper (Kim et al., IEIE Summer Conference 2024), RealForensics
+(Haliassos et al., CVPR 2022, arXiv 2201.07131), which the paper starts from where it is silent, the code released with
+the paper, or this package. ``tdd recipe show`` prints them.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from dataclasses import dataclass, field
@@ -16,86 +18,101 @@ from typing import Any
 import yaml
 
 from tdd.errors import TddError
+from tdd.names import SEEN_METHODS
+
+PAPER = "paper"
+REALFORENSICS = "RealForensics"
+RELEASED = "released code"
+OURS = "this package"
+
+TIMESTAMPS = "timestamps"
+RELABELLED = "relabelled"
+
+
+def setting(default: Any, origin: str, meaning: str) -> Any:
+    """A field of a recipe: its default, where that comes from, and what it means, with its unit."""
+    return field(default_factory=lambda: copy.copy(default), metadata={"origin": origin, "meaning": meaning})
 
 
 @dataclass(frozen=True)
 class ClipConfig:
     """Geometry of a clip, from the aligned face to the network's input."""
 
-    frames: int = 25
-    """Frames in a clip, at 25 fps [P]."""
-    canvas: int = 256
-    """Side of the square, px, in which the mean face lies [R]."""
-    crop: int = 150
-    """Side of the stored face crop, px, cut from the canvas [R]."""
-    view_crop: int = 140
-    """Side of the crop that a view takes from the stored one, px: random in training, central otherwise [R]."""
-    input_size: int = 112
-    """Side of the frames that the networks see, px [R]."""
+    frames: int = setting(25, PAPER, "Frames in a clip, at 25 fps.")
+    canvas: int = setting(256, REALFORENSICS, "Side of the square, px, in which the mean face lies.")
+    crop: int = setting(150, REALFORENSICS, "Side of the stored face crop, px, cut from the canvas.")
+    view_crop: int = setting(
+        140, REALFORENSICS,
+        "Side of the crop that a view takes from the stored one, px: random in training, central otherwise.",
+    )  # fmt: skip
+    input_size: int = setting(112, REALFORENSICS, "Side of the frames that the networks see, px.")
+    frame_rate: str = setting(
+        TIMESTAMPS,
+        OURS,
+        "How a video of another rate becomes 25 fps: timestamps (the nearest frame in time) or relabelled (every frame "
+        "counts as 1/25 s, as RealForensics does it).",
+    )
 
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """What a view may add: the flip is for all training views, the rest for students only [R]."""
+    """What a view may add: the flip is for all training views, the rest for students only."""
 
-    flip: float = 0.5
-    """Probability of a horizontal flip."""
-    grayscale: float = 0.5
-    """Probability that a clip loses its colour."""
-    erase: float = 0.5
-    """Probability that one rectangle is erased in all frames."""
-    erase_area_min: float = 0.02
-    """Smallest erased share of the frame."""
-    erase_area_max: float = 0.33
-    """Largest erased share of the frame."""
-    time_mask_frames: int = 11
-    """Longest run of frames set to zero (four times as many in the log-mel)."""
-    time_mask_stage2: float = 0.5
-    """Probability of the time mask in stage 2; stage 1 always draws one."""
-    mel_mask_bins: int = 26
-    """Longest run of mel bins set to zero."""
+    flip: float = setting(0.5, REALFORENSICS, "Probability of a horizontal flip.")
+    grayscale: float = setting(0.5, REALFORENSICS, "Probability that a clip loses its colour.")
+    erase: float = setting(0.5, REALFORENSICS, "Probability that one rectangle is erased in all frames.")
+    erase_area_min: float = setting(0.02, REALFORENSICS, "Smallest erased share of the frame.")
+    erase_area_max: float = setting(0.33, REALFORENSICS, "Largest erased share of the frame.")
+    time_mask_frames: int = setting(
+        11, REALFORENSICS, "Longest run of frames set to zero (four times as many in the log-mel)."
+    )
+    time_mask_stage2: float = setting(
+        0.5, REALFORENSICS, "Probability of the time mask in stage 2; stage 1 always draws one."
+    )
+    mel_mask_bins: int = setting(26, REALFORENSICS, "Longest run of mel bins set to zero.")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Arguments of the networks; empty means their published size."""
 
-    backbones: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Keyword arguments by backbone name, for example ``{"cnn_lstm": {"hidden": 64}}``."""
-    audio: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the audio ResNet."""
-    predictor: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the transformer predictor."""
-    projection: int = 256
-    """Channels of projections and predictions [P][R]."""
+    backbones: dict[str, dict[str, Any]] = setting(
+        {}, PAPER, "Keyword arguments by backbone name, for example {cnn_lstm: {hidden: 64}}; empty: published size."
+    )
+    audio: dict[str, Any] = setting({}, REALFORENSICS, "Keyword arguments of the audio ResNet; empty: published size.")
+    predictor: dict[str, Any] = setting({}, REALFORENSICS, "Keyword arguments of the predictor; empty: published size.")
+    projection: int = setting(256, PAPER, "Channels of projections and predictions.")
 
 
 @dataclass(frozen=True)
 class OptimiserConfig:
     """AdamP (Heo et al., ICLR 2021, arXiv 2006.08217) and its schedule."""
 
-    learning_rate: float = 7e-4
-    """Base rate at batch 256; scaled by sqrt(batch / 256) [R]."""
-    weight_decay: float = 1e-2
-    """Decoupled weight decay [R]."""
+    learning_rate: float = setting(7e-4, REALFORENSICS, "Base rate at batch 256; scaled by sqrt(batch / 256).")
+    weight_decay: float = setting(1e-2, REALFORENSICS, "Decoupled weight decay.")
 
 
 @dataclass(frozen=True)
 class Stage1Config:
     """Cross-modal pretraining on real talking faces."""
 
-    batch_size: int = 256
-    """Clips per optimiser step [R]."""
-    epochs: int = 150
-    """Passes over the clips [R]."""
-    warmup_epochs: int = 20
-    """Linear warm-up, then cosine to zero [R]."""
-    clips: int = 5_000
-    """Training clips: as many of each word, by name, as make up this number; 0 takes all [P]."""
-    ema_base: float = 0.999
-    """EMA momentum m is 1 - (1 - ema_base) x batch_size / ema_batch, fixed [R]."""
-    ema_batch: int = 96
-    """The batch size at which ``ema_base`` holds [R]."""
+    batch_size: int = setting(256, REALFORENSICS, "Clips per optimiser step.")
+    epochs: int = setting(150, REALFORENSICS, "Passes over the clips.")
+    warmup_epochs: int = setting(20, REALFORENSICS, "Linear warm-up, then cosine to zero.")
+    clips: int = setting(
+        5_000, PAPER,
+        "Training clips: as many of each word, by name, as make up this number; 0 takes all.",
+    )  # fmt: skip
+    ema_base: float = setting(
+        0.999, REALFORENSICS,
+        "EMA momentum m is 1 - (1 - ema_base) x batch_size / ema_batch, fixed.",
+    )  # fmt: skip
+    ema_batch: int = setting(96, REALFORENSICS, "The batch size at which ``ema_base`` holds.")
+    micro_batches: int = setting(
+        1,
+        OURS,
+        "Parts of a batch that pass one after the other, gradients added up; batch norm sees one part at a time.",
+    )
     optimiser: OptimiserConfig = OptimiserConfig()
 
     @property
@@ -108,18 +125,26 @@ class Stage1Config:
 class Stage2Config:
     """Forgery detection with the auxiliary prediction of the stage-1 teacher."""
 
-    batch_size: int = 32
-    """Labelled clips per optimiser step [R]."""
-    real_per_labelled: float = 8.0
-    """Clips of stage-1 data, labelled real, that join each labelled clip [R]."""
-    real_repeats: int = 1
-    """Clips of each labelled real video an epoch, beside one of each fake; 4 balance four methods (our option)."""
-    epochs: int = 150
-    """Passes over the labelled videos, one random clip of each [R]."""
-    warmup_epochs: int = 5
-    """Linear warm-up, then constant [R]."""
-    methods: tuple[str, ...] = ("Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures")
-    """Forgery methods seen in training [P]."""
+    batch_size: int = setting(32, REALFORENSICS, "Labelled clips per optimiser step.")
+    real_per_labelled: float = setting(
+        8.0, REALFORENSICS,
+        "Clips of stage-1 data, labelled real, that join each labelled clip.",
+    )  # fmt: skip
+    real_repeats: int = setting(
+        1, OURS,
+        "Clips of each labelled real video an epoch, beside one of each fake; 4 balance four methods.",
+    )  # fmt: skip
+    epochs: int = setting(150, REALFORENSICS, "Passes over the labelled videos, one random clip of each.")
+    warmup_epochs: int = setting(5, REALFORENSICS, "Linear warm-up, then constant.")
+    methods: tuple[str, ...] = setting(
+        SEEN_METHODS, PAPER,
+        "Forgery methods seen in training.",
+    )  # fmt: skip
+    micro_batches: int = setting(
+        1,
+        OURS,
+        "As in stage 1; each part holds the same share of stage-1 clips, so the logit shift stays that of the batch.",
+    )
     optimiser: OptimiserConfig = OptimiserConfig()
 
 
@@ -127,28 +152,58 @@ class Stage2Config:
 class EvaluationConfig:
     """Which clips of a test video are scored."""
 
-    faceforensics_frames: int = 110
-    """Frames of a FaceForensics++ video that are used, from its start; other data sets are used whole [R]."""
-    batch_size: int = 32
-    """Clips per forward pass; has no effect on the scores."""
+    faceforensics_frames: int = setting(
+        110, REALFORENSICS,
+        "Frames of a FaceForensics++ video that are used, from its start; other data sets are used whole.",
+    )  # fmt: skip
+    batch_size: int = setting(32, OURS, "Clips per forward pass; has no effect on the scores.")
+
+
+@dataclass(frozen=True)
+class FindingsConfig:
+    """Where the code released with the paper departs from its text: one switch a finding, all off in ``paper``.
+
+    The numbers A1 to A7 are those of the audit of that code. What was run for the published table is not known.
+    """
+
+    channels_as_time: bool = setting(
+        False,
+        PAPER,
+        "A1: GRU and LSTM read maps reshaped without moving time forward; a step holds channels of all frames.",
+    )
+    repel_teacher: bool = setting(
+        False,
+        PAPER,
+        "A2: stage 2 adds ssl_weight x (+cosine), which pushes the prediction away from the teacher's target.",
+    )
+    random_teacher: bool = setting(
+        False, PAPER, "A3: the teacher of stage 2 keeps its random initial weights, for nothing is loaded into it."
+    )
+    no_stage1_clips: bool = setting(
+        False, PAPER, "A4: no stage-1 clips in stage 2, and a logit shift as if 83 had joined each labelled clip."
+    )
+    full_lrw_schedule: bool = setting(
+        False, PAPER, "A5: the stage-1 schedule is as long as for LRW's 488,763 clips, however many there are."
+    )
+    drop_last_clips: bool = setting(
+        False,
+        PAPER,
+        "A6: in evaluation, the last partial batch of each method's clips, in random order, is not scored.",
+    )
+    short_celeb_list: bool = setting(
+        False, PAPER, "A7: two reals of the Celeb-DF-v2 test list are left out, as in RealForensics' own list."
+    )
 
 
 @dataclass(frozen=True)
 class MachineConfig:
     """Where and how fast, never what: no field here may change a result beyond rounding."""
 
-    accelerator: str = "auto"
-    """Lightning accelerator: ``auto``, ``cpu``, ``gpu``."""
-    devices: int = 1
-    """Devices per run."""
-    precision: str = "32-true"
-    """Lightning precision, for example ``bf16-mixed`` on a GPU."""
-    workers: int = 4
-    """Loader processes per run; 0 loads in the training process."""
-    threads: int = 0
-    """Torch threads per run; 0 leaves torch's own choice."""
-    checkpoint_epochs: int = 1
-    """Epochs between resume points."""
+    accelerator: str = setting("auto", OURS, "Lightning accelerator: ``auto``, ``cpu``, ``gpu``.")
+    precision: str = setting("32-true", OURS, "Lightning precision, for example ``bf16-mixed`` on a GPU.")
+    workers: int = setting(4, OURS, "Loader processes per run; 0 loads in the training process.")
+    threads: int = setting(0, OURS, "Torch threads per run; 0 leaves torch's own choice.")
+    checkpoint_epochs: int = setting(1, OURS, "Epochs between resume points.")
 
 
 @dataclass(frozen=True)
@@ -162,12 +217,18 @@ class Recipe:
     stage1: Stage1Config = Stage1Config()
     stage2: Stage2Config = Stage2Config()
     evaluation: EvaluationConfig = EvaluationConfig()
+    findings: FindingsConfig = FindingsConfig()
     machine: MachineConfig = MachineConfig()
 
     def __post_init__(self) -> None:
         """Reject conflicts where they are stated, not hours later."""
         clip, noise, stage1, stage2 = self.clip, self.noise, self.stage1, self.stage2
         _require(clip.view_crop <= clip.crop <= clip.canvas, "clip: view_crop <= crop <= canvas must hold", self.name)
+        _require(
+            clip.frame_rate in (TIMESTAMPS, RELABELLED),
+            f"clip.frame_rate is {TIMESTAMPS} or {RELABELLED}, not '{clip.frame_rate}'",
+            self.name,
+        )
         _require(noise.time_mask_frames < clip.frames, "noise.time_mask_frames must be below clip.frames", self.name)
         _require(noise.erase_area_min <= noise.erase_area_max, "noise.erase_area_min exceeds erase_area_max", self.name)
         _require(
@@ -175,7 +236,18 @@ class Recipe:
         )
         _require(stage1.warmup_epochs < stage1.epochs, "stage1.warmup_epochs must be below stage1.epochs", self.name)
         _require(stage2.warmup_epochs < stage2.epochs, "stage2.warmup_epochs must be below stage2.epochs", self.name)
-        _require(stage1.batch_size > 1 and stage2.batch_size > 1, "batch norm needs batch_size above 1", self.name)
+        for name, stage in (("stage1", stage1), ("stage2", stage2)):
+            parts = stage.micro_batches
+            _require(
+                parts > 0 and stage.batch_size % parts == 0, f"{name}.micro_batches must divide batch_size", self.name
+            )
+            _require(stage.batch_size // parts > 1, f"{name}: batch norm needs 2 clips or more in a batch", self.name)
+        joined = round(stage2.batch_size * stage2.real_per_labelled)
+        _require(
+            joined % stage2.micro_batches == 0,
+            "stage2.micro_batches must divide the stage-1 clips of a batch",
+            self.name,
+        )
         for chance in ("flip", "grayscale", "erase", "time_mask_stage2"):
             _require(0 <= getattr(noise, chance) <= 1, f"noise.{chance} is a probability", self.name)
 
@@ -190,7 +262,7 @@ def _require(condition: bool, rule: str, name: str) -> None:
 
 
 def scaled_rate(optimiser: OptimiserConfig, batch_size: int) -> float:
-    """Learning rate at ``batch_size`` clips a step: base x sqrt(batch / 256) [R]."""
+    """Learning rate at ``batch_size`` clips a step: base x sqrt(batch / 256), as RealForensics scales it."""
     return optimiser.learning_rate * math.sqrt(batch_size / 256)
 
 

@@ -7,6 +7,7 @@ import pytest
 import tdd
 from tdd.config import OptimiserConfig, Recipe, load_recipe, recipe_from_dict, recipe_names, scaled_rate
 from tdd.errors import TddError
+from tdd.origins import describe_recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -55,6 +56,7 @@ def test_every_field_is_read_somewhere_outside_the_configuration():
         ({"noise": {"flip": True}}, "recipe.noise.flip must be float"),
         ({"clip": {"view_crop": 200}}, "view_crop <= crop"),
         ({"noise": {"flip": 1.5}}, "probability"),
+        ({"clip": {"frame_rate": "fast"}}, "timestamps or relabelled, not 'fast'"),
         ({"stage1": {"warmup_epochs": 150}}, "warmup_epochs"),
         ({"stage1": {"ema_base": 0.1}}, "EMA momentum"),
         ({"stage2": {"batch_size": 1}}, "batch norm"),
@@ -67,7 +69,7 @@ def test_wrong_recipes_are_refused_in_one_sentence(values, sentence):
 
 
 def test_unknown_names_and_broken_files_are_refused(tmp_path):
-    with pytest.raises(TddError, match="known recipes: demo"):
+    with pytest.raises(TddError, match="known recipes: colab, demo"):
         load_recipe("nosuch")
     with pytest.raises(TddError, match="no recipe file"):
         load_recipe(tmp_path / "absent.yaml")
@@ -82,3 +84,24 @@ def test_a_file_of_differences_is_a_recipe(tmp_path):
     path.write_text("stage2: {epochs: 7, methods: [Deepfakes]}", encoding="utf-8")
     recipe = load_recipe(path)
     assert (recipe.name, recipe.stage2.epochs, recipe.stage2.methods) == ("mine", 7, ("Deepfakes",))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shown_recipe_reads_back_and_every_setting_has_an_origin(name, tmp_path):
+    text = describe_recipe(load_recipe(name))
+    (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    assert load_recipe(tmp_path / f"{name}.yaml") == load_recipe(name)
+    settings = [line for line in text.splitlines()[1:] if not line.endswith(":")]
+    assert all("  # " in line for line in settings)
+    assert len(settings) == sum(1 for _ in _settings(load_recipe(name)))
+    changed = [line for line in settings if f"# recipe {name}." in line]
+    assert (changed == []) == (name == "paper")
+
+
+def _settings(section):
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _settings(value)
+        elif field.name != "name":
+            yield field.name

@@ -25,6 +25,7 @@ __all__ = [
     "Projector",
     "accepted_arguments",
     "build_backbone",
+    "full_arguments",
 ]
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {
@@ -47,14 +48,26 @@ def accepted_arguments(name: str) -> tuple[str, ...]:
     return tuple(inspect.signature(BACKBONES[name]).parameters)
 
 
+def full_arguments(name: str, **kwargs: Any) -> dict[str, Any]:
+    """All arguments of backbone `name`: those given, and the paper's values of those left out.
+
+    Raises:
+        TddError: an unknown name or an unknown argument.
+    """
+    accepted = accepted_arguments(name)
+    unknown = sorted(set(kwargs) - set(accepted))
+    if unknown:
+        raise TddError(f"{name} takes no argument {', '.join(unknown)}; it takes {', '.join(accepted)}.")
+    bound = inspect.signature(BACKBONES[name]).bind(**kwargs)
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
 def build_backbone(name: str, **kwargs: Any) -> Backbone:
     """Build a backbone; arguments left out have the paper's values.
 
     Raises:
         TddError: an unknown name, an unknown argument, or a value the network cannot have.
     """
-    accepted = accepted_arguments(name)
-    unknown = sorted(set(kwargs) - set(accepted))
-    if unknown:
-        raise TddError(f"{name} takes no argument {', '.join(unknown)}; it takes {', '.join(accepted)}.")
-    return BACKBONES[name](**kwargs)
+    arguments = full_arguments(name, **kwargs)
+    return BACKBONES[name](**arguments)

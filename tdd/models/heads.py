@@ -106,7 +106,8 @@ class Predictor(nn.Module):
 class CosineHead(nn.Module):
     """Real or fake: cosine between the clip's mean feature and one learned direction, times a scale, no bias.
 
-    RealForensics, CVPR 2022, arXiv 2201.07131. Only the weight's direction matters.
+    RealForensics, CVPR 2022, arXiv 2201.07131. Only the weight's direction matters for the logits; its length, drawn as
+    published, sets how fast an optimiser turns it.
 
     Shape: features (B, in_channels, T) -> logits (B,); positive means fake.
     """
@@ -116,7 +117,8 @@ class CosineHead(nn.Module):
         require_positive("CosineHead", in_channels=in_channels)
         self.in_channels = in_channels
         self.scale = scale
-        self.weight = nn.Parameter(torch.randn(in_channels))
+        bound = in_channels**-0.5  # torch's own for a linear layer, which the published head uses too
+        self.weight = nn.Parameter(torch.empty(in_channels).uniform_(-bound, bound))
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B,) of clips; features of another shape raise TddError."""

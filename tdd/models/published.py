@@ -44,6 +44,11 @@ def to_own(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {own: fit(own, state[published]) for published, own in table.items()}
 
 
+def published_names(name: str) -> frozenset[str]:
+    """The tensors that `to_own` takes from a published state dict of `name`."""
+    return frozenset(_TABLES[name]())
+
+
 def _listed(names: list[str], most: int = 5) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
@@ -148,8 +153,8 @@ def _csn_layout(own: str, tensor: Tensor) -> Tensor:
 
 
 def _without_batch_axis(own: str, tensor: Tensor) -> Tensor:
-    """The published position embedding and head weight have a leading axis of length one."""
-    return tensor[0] if own in ("position", "weight") else tensor
+    """The published position embedding and head weight have a leading axis of length one; a longer one is kept."""
+    return tensor.squeeze(0) if own in ("position", "weight") else tensor
 
 
 _TABLES: dict[str, Callable[[], dict[str, str]]] = {

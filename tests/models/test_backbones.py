@@ -157,11 +157,20 @@ def test_depthwise_is_a_three_dimensional_convolution(frames: int, stride: int) 
 
 def test_csn_sees_as_far_as_its_convolutions_and_takes_any_size() -> None:
     network = _small("csn", stages=(1, 1, 1, 1)).eval()
+    for block in network.blocks:
+        torch.nn.init.ones_(block.expand_norm.weight)  # untrained, a branch gives nothing: see the next test
     video = torch.randn(1, 3, 16, 20, 37)
     changed = video.clone()
     changed[:, :, 15] += 1
     moved = (network(video) - network(changed)).abs().amax(dim=1)[0] > 0
     assert moved.tolist() == [False] * 10 + [True] * 6  # frame 15 and, for stem and four blocks, five before it
+
+
+def test_csn_starts_with_the_shortcuts_alone() -> None:
+    network = _small("csn", stages=(1, 1, 1, 1)).eval()
+    block = network.blocks[0]
+    maps = torch.randn(6, block.reduce.in_channels, 8, 8)
+    torch.testing.assert_close(block(maps, batch=2), F.relu(block.shortcut(maps)))
 
 
 def test_vivit_without_positions_treats_frames_alike() -> None:

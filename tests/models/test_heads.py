@@ -90,3 +90,11 @@ def test_prober_never_trains_the_features() -> None:
 def test_sizes_must_be_positive() -> None:
     with pytest.raises(TddError, match="words"):
         Prober(12, words=0)
+
+
+def test_the_head_starts_as_a_linear_layer_does() -> None:
+    torch.manual_seed(0)
+    length = torch.stack([CosineHead(2048).weight.norm() for _ in range(8)]).mean()
+    assert length.item() == pytest.approx(
+        3**-0.5, rel=0.05
+    )  # uniform in +-1 / sqrt(C); it sets how fast the head turns

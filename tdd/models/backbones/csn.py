@@ -102,7 +102,7 @@ class Csn(Backbone):
                 self.blocks.append(Bottleneck(channels, inner, 4 * inner, stride))
                 channels = 4 * inner
         self.out_channels = channels
-        self.apply(_init_convolution)
+        self.apply(_init_as_published)
 
     def forward(self, video: Tensor) -> Tensor:
         """Video (B, 3, T, H, W) -> features (B, out_channels, T).
@@ -129,6 +129,9 @@ def _time_major(frames: Tensor, batch: int) -> Tensor:
     return frames.contiguous(memory_format=torch.channels_last)
 
 
-def _init_convolution(module: nn.Module) -> None:
+def _init_as_published(module: nn.Module) -> None:
+    """Convolutions by He's rule; every residual branch starts at zero (Goyal et al., 2017, arXiv 1706.02677)."""
     if isinstance(module, (nn.Conv2d, nn.Conv3d, DepthwiseConv)):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if isinstance(module, Bottleneck):
+        nn.init.zeros_(module.expand_norm.weight)
