@@ -3,12 +3,25 @@ other?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 GROUP = 32
 """Clips among which a clip is to be found; chance is 1 / 32."""
+
+SPREAD_FLOOR = 0.3
+"""Spread of the targets at and below which two clips' targets point almost the same way: the mean cosine between
+random ones is 1 - spread^2 when channels vary alike, so above 0.9 here. Healthy runs pass it in their first epochs."""
+
+WELL_ABOVE = 0.2
+"""Lead of an accuracy over chance from which a fall counts: half of it is two standard errors of 0.5 on 100 clips."""
+
+KEPT = 0.5
+"""Share of its best lead over chance that an accuracy must keep."""
 
 
 def feature_spread(features: Tensor) -> float:
@@ -58,3 +71,63 @@ def frame_retrieval(prediction: Tensor, target: Tensor) -> float:
     a, b = F.normalize(prediction, dim=1), F.normalize(target, dim=1)
     nearest = torch.einsum("bct,bcs->bts", a, b).argmax(2)
     return float((nearest == torch.arange(a.shape[2], device=a.device)).float().mean())
+
+
+def position_share(target: Tensor) -> float:
+    """Share of the variance of length-normalised targets that the frame's position in the clip explains.
+
+    Both modalities can count frames from the edges of a clip, where convolutions are padded and recurrent layers begin.
+    Near 1 they have agreed on that alone: the loss is low, frames are told apart, and clips are not. Chance is 1 / B.
+
+    Args:
+        target: shape (B, C, T).
+    """
+    unit = F.normalize(target, dim=1)
+    centre = unit.mean((0, 2), keepdim=True)
+    within = (unit.mean(0, keepdim=True) - centre).square().sum(1).mean()
+    return float(within / (unit - centre).square().sum(1).mean().clamp(min=1e-12))
+
+
+def collapse_warnings(history: Sequence[dict[str, float]], words: int) -> list[str]:
+    """What the collapse watch of stage 1 has to say, one sentence for each thing that fell, when it first did.
+
+    The sentences about the first epochs stay the first when epochs are added. An epoch without validation is passed
+    over. Fewer than GROUP clips make chance higher than is reckoned with here, so that warnings come later.
+
+    Args:
+        history: one dictionary an epoch: ``epoch`` (from 0), and where known ``target_std``, ``retrieval``, ``prober``.
+        words: that the prober tells apart.
+    """
+    found = [
+        _spread_warning(history),
+        _fall_warning(history, "retrieval", "clip retrieval", 1 / GROUP),
+        _fall_warning(history, "prober", "the word prober's accuracy", 1 / words),
+    ]
+    return [sentence for _, sentence in sorted((at for at in found if at), key=lambda at: at[0])]
+
+
+def _spread_warning(history: Sequence[dict[str, float]]) -> tuple[float, str] | None:
+    """The epoch, and the sentence, of the first spread that is low and does not rise."""
+    known = [entry for entry in history if "target_std" in entry]
+    for before, entry in pairwise(known):
+        spread = entry["target_std"]
+        if not (spread > SPREAD_FLOOR or spread > before["target_std"]):  # so that nan warns too
+            return entry["epoch"], (
+                f"Stage 1 may be collapsing: after epoch {entry['epoch'] + 1:.0f} the spread of the targets is "
+                f"{spread:.2f} (1 spread out, 0 collapsed) and does not rise."
+            )
+    return None
+
+
+def _fall_warning(history: Sequence[dict[str, float]], key: str, name: str, chance: float) -> tuple[float, str] | None:
+    """The epoch, and the sentence, of the first value that has lost most of the best lead over chance."""
+    best = chance
+    for entry in history:
+        value = entry.get(key, best)
+        best = max(best, value)
+        if best - chance >= WELL_ABOVE and value - chance < KEPT * (best - chance):
+            return entry["epoch"], (
+                f"Stage 1 may be collapsing: after epoch {entry['epoch'] + 1:.0f} {name} is {value:.0%}, down from "
+                f"{best:.0%} (chance {chance:.1%})."
+            )
+    return None

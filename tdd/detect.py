@@ -6,42 +6,29 @@ CVPR 2022, arXiv 2201.07131); the 2024 paper's change to the loss is ssl_weight 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from tdd.checkpoints import Weights, export_weights, import_weights, load_part
+from tdd.checkpoints import Weights, export_weights, import_weights, load_part, weights_info
 from tdd.config import Recipe
 from tdd.data.augment import mask_video, normalise
-from tdd.data.clips import DetectionClips, EpochBatches, loader, pick_words, usable
+from tdd.data.clips import CompanionBatches, DetectionClips, EpochBatches, loader, pick_words, usable
 from tdd.data.store import ClipStore
-from tdd.evaluate import score_test_videos
+from tdd.detector import Detector, require_same_network
+from tdd.evaluate import write_scores
 from tdd.losses import detection_loss, logit_shift, prediction_loss
-from tdd.models import CosineHead
+from tdd.names import FACEFORENSICS, LRW, REAL
 from tdd.paper import PaperRow
 from tdd.pretrain import Branch, build_predictor, video_backbone
 from tdd.records import Clock, Record, read_record
+from tdd.resume import RESUME
 from tdd.training import Report, Stage, adamp, fit, warmup_constant
-
-CLIP_LOGITS = "clip_logits.csv"
-
-
-class Detector(nn.Module):
-    """Backbone and cosine classifier: normalised video (B, 3, T, H, W) to logits (B,), larger is more fake."""
-
-    def __init__(self, backbone: str, recipe: Recipe) -> None:
-        """Build the named backbone at the recipe's size, with its head."""
-        super().__init__()
-        self.backbone = video_backbone(backbone, recipe)
-        self.head = CosineHead(self.backbone.out_channels)
-
-    def forward(self, video: Tensor) -> Tensor:
-        """Logits, shape (B,)."""
-        return self.head(self.backbone(video))
 
 
 class Auxiliary(nn.Module):
@@ -52,14 +39,14 @@ class Auxiliary(nn.Module):
     """
 
     def __init__(self, weights: Weights, recipe: Recipe) -> None:
-        """Build from stage-1 weights.
+        """Build from stage-1 weights; under finding A3 the teacher takes none of them.
 
         Raises:
             TddError: the weights do not fit the recipe's network.
         """
         super().__init__()
         self.teacher = Branch(video_backbone(weights.backbone, recipe), recipe.model.projection)
-        for part in ("backbone", "projector"):
+        for part in () if recipe.findings.random_teacher else ("backbone", "projector"):
             load_part(getattr(self.teacher, part), weights.parts[f"teacher.{part}"], f"stage-1 teacher {part}")
         self.teacher.requires_grad_(False).eval()
         student = Branch(self.teacher.backbone, recipe.model.projection)
@@ -88,14 +75,17 @@ class Detection(Stage):
     ) -> None:
         """Start from stage-1 ``weights``, or from scratch without; no teacher is built when ``ssl_weight`` is 0."""
         super().__init__()
+        self.micro_batches = recipe.stage2.micro_batches
         self.recipe, self.shift, self.ssl_weight, self.steps_per_epoch = recipe, shift, row.ssl_weight, steps_per_epoch
+        self.sign = -1 if recipe.findings.repel_teacher else 1
         self.detector = Detector(row.backbone, recipe)
         if weights:
             load_part(self.detector.backbone, weights.parts["student.backbone"], "stage-1 student backbone")
         self.auxiliary = Auxiliary(weights, recipe) if weights and row.ssl_weight else None
 
-    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
-        """BCE over all clips, and ``ssl_weight`` times the auxiliary loss over the real ones."""
+    def training_step(self, loaded: dict[str, dict[str, Tensor]], _index: int) -> Tensor:
+        """BCE over all clips, labelled and joined, and ``ssl_weight`` times the auxiliary loss over the real ones."""
+        batch = {key: torch.cat([part[key] for part in loaded.values()]) for key in loaded["labelled"]}
         noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
         features = self.detector.backbone(noisy)
         bce = detection_loss(self.detector.head(features), batch["label"], self.shift)
@@ -104,7 +94,7 @@ class Detection(Stage):
             self.note(loss=bce, bce=bce)
             return bce
         auxiliary = self.auxiliary(features[real], normalise(batch["clean"][real]))
-        loss = bce + self.ssl_weight * auxiliary
+        loss = bce + self.sign * self.ssl_weight * auxiliary
         self.note(loss=loss, bce=bce, auxiliary=auxiliary)
         return loss
 
@@ -117,23 +107,48 @@ class Detection(Stage):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def training_clips(store: ClipStore, recipe: Recipe, seed: int) -> tuple[DetectionClips, EpochBatches, float]:
-    """The labelled clips of stage 2 joined by stage-1 clips labelled real, their batches, and the logit shift that
-    follows.
+RELEASED_REAL_PER_LABELLED = 83.0
+"""Stage-1 clips a labelled clip that the released code's logit shift counts, though none join (finding A4)."""
+
+
+@dataclass(frozen=True)
+class TrainingClips:
+    """What stage 2 learns from: a loader of labelled clips, beside it one of stage-1 clips labelled real."""
+
+    loaders: dict[str, DataLoader[dict[str, Tensor]]]
+    """``labelled`` and, where clips join, ``joined``: as many batches each."""
+    clips: int
+    steps: int
+    """Optimiser steps an epoch."""
+    shift: float
+    """See :func:`tdd.losses.logit_shift`."""
+
+
+def training_clips(store: ClipStore, recipe: Recipe, seed: int) -> TrainingClips:
+    """Two loaders in step: ``batch_size`` labelled clips, and ``real_per_labelled`` times as many stage-1 clips.
+
+    The logit shift follows from what the batches hold (under finding A4: from what they would).
 
     Raises:
         TddError: no reals, no fakes, or no stage-1 clips where the recipe wants them.
     """
     config, index = recipe.stage2, store.index
-    seen = (index["dataset"] == "FaceForensics++") & index["method"].isin(("real", *config.methods))
+    seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *config.methods))
     labelled = usable(index[seen & (index["split"] == "train")], recipe)
     labelled = labelled.loc[labelled.index.repeat(labelled["label"].map({0: config.real_repeats, 1: 1}))]
-    extra = round(config.batch_size * config.real_per_labelled)
-    faces = index[(index["dataset"] == "LRW") & (index["split"] == "train")]
-    joined = usable(pick_words(faces, recipe.stage1.clips), recipe) if extra else faces[:0]
-    batches = EpochBatches(len(labelled), config.batch_size, seed, n_extra=len(joined), extra_per_batch=extra)
-    shift = logit_shift(labelled["label"].mean() * config.batch_size, config.batch_size + extra)
-    return DetectionClips(store, pd.concat([labelled, joined], ignore_index=True), recipe), batches, shift
+    batches = EpochBatches(len(labelled), config.batch_size, seed, config.micro_batches)
+    loaders = {"labelled": loader(DetectionClips(store, labelled, recipe), batches, recipe)}
+    ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
+    joined = round(config.batch_size * ratio)
+    if joined:
+        faces = index[(index["dataset"] == LRW) & (index["split"] == "train")]
+        extra = usable(pick_words(faces, recipe.stage1.clips), recipe)
+        companions = CompanionBatches(len(extra), joined, batches)
+        loaders["joined"] = loader(DetectionClips(store, extra, recipe), companions, recipe)
+    fakes = labelled["label"].mean() * config.batch_size
+    counted = RELEASED_REAL_PER_LABELLED * config.batch_size if recipe.findings.no_stage1_clips else joined
+    shift = logit_shift(fakes, config.batch_size + counted)
+    return TrainingClips(loaders, len(labelled), batches.steps, shift)
 
 
 def detect(
@@ -168,21 +183,22 @@ def detect(
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
     weights = import_weights(stage1, "stage1", row.backbone) if stage1 else None
-    clips, batches, shift = training_clips(store, recipe, seed)
+    if weights:
+        require_same_network(weights, recipe, str(stage1))
+    clips = training_clips(store, recipe, seed)
     L.seed_everything(seed, verbose=False)
-    stage = Detection(row, recipe, shift, len(batches), weights)
-    fit(stage, loader(clips, batches, recipe), None, recipe.stage2.epochs, recipe, run, report)
+    stage = Detection(row, recipe, clips.shift, clips.steps, weights)
+    fit(stage, clips.loaders, None, recipe.stage2, recipe, run, report)
 
-    logits, metrics = score_test_videos(stage.detector, store, recipe)
-    logits.to_csv(run / CLIP_LOGITS, index=False)
+    metrics = write_scores(stage.detector, store, recipe, run)
     parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
-    export_weights(
-        run, Weights("stage2", row.backbone, parts, {"recipe": recipe.to_dict(), "seed": seed, "metrics": metrics})
-    )
+    info = weights_info(recipe, seed, metrics, store.fingerprint)
+    export_weights(run, Weights("stage2", row.backbone, parts, info))
     described = {"id": row.id, "label": row.label, "backbone": row.backbone, "ssl_weight": row.ssl_weight}
     Record(
         kind="stage2", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data={"fingerprint": store.fingerprint, "clips": len(clips), "logit_shift": shift}, history=stage.history,
-        metrics=metrics, row=described | {"from_stage1": stage1 is not None}, **clock.read(),
+        data={"fingerprint": store.fingerprint, "clips": clips.clips, "logit_shift": clips.shift},
+        history=stage.history, metrics=metrics, row=described | {"from_stage1": stage1 is not None}, **clock.read(),
     ).write(run)  # fmt: skip
+    (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
     return read_record(run) or {}

@@ -15,17 +15,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdd.checkpoints import Weights, export_weights
-from tdd.collapse import GROUP, clip_retrieval, feature_spread, frame_retrieval
+from tdd.checkpoints import Weights, export_weights, weights_info
+from tdd.collapse import GROUP, clip_retrieval, collapse_warnings, feature_spread, frame_retrieval, position_share
 from tdd.config import Recipe
 from tdd.data.audio import MEL_PER_FRAME
 from tdd.data.augment import mask_log_mel, mask_video, normalise
 from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, pick_words
 from tdd.data.store import ClipStore
 from tdd.losses import prediction_loss
-from tdd.models import AudioResNet, Backbone, Predictor, Prober, Projector, accepted_arguments, build_backbone
-from tdd.records import Check, Clock, Record, read_record
+from tdd.models import (
+    AudioResNet,
+    Backbone,
+    Predictor,
+    Prober,
+    Projector,
+    accepted_arguments,
+    build_backbone,
+    full_arguments,
+)
+from tdd.names import LRW
+from tdd.records import UNREAD, Check, Clock, Record, read_record
+from tdd.resume import RESUME
 from tdd.training import Report, Stage, adamp, constant, fit, warmup_cosine
+
+LRW_TRAINING_CLIPS = 488_763
+"""Training clips of the whole of LRW, for which the released code computes its schedule (finding A5)."""
 
 RETRIEVAL_TARGET = 0.4
 """Clip retrieval among 32 that stage 1 should reach on the demo (chance 0.03)."""
@@ -46,16 +60,28 @@ class Branch(nn.Module):
         return features, self.projector(features)
 
 
+def video_arguments(name: str, recipe: Recipe) -> dict[str, Any]:
+    """All arguments of the named backbone at the recipe's size.
+
+    Raises:
+        TddError: unknown name or argument.
+    """
+    arguments = dict(recipe.model.backbones.get(name, {}))
+    accepted = accepted_arguments(name)
+    if "input_size" in accepted:
+        arguments["input_size"] = recipe.clip.input_size
+    if "time_axis" in accepted and recipe.findings.channels_as_time:
+        arguments["time_axis"] = "as_released"
+    return full_arguments(name, **arguments)
+
+
 def video_backbone(name: str, recipe: Recipe) -> Backbone:
     """The named backbone at the recipe's size.
 
     Raises:
         TddError: unknown name or argument, or a size the network cannot take.
     """
-    arguments = dict(recipe.model.backbones.get(name, {}))
-    if "input_size" in accepted_arguments(name):
-        arguments["input_size"] = recipe.clip.input_size
-    return build_backbone(name, **arguments)
+    return build_backbone(name, **video_arguments(name, recipe))
 
 
 def build_predictor(recipe: Recipe) -> Predictor:
@@ -66,10 +92,12 @@ def build_predictor(recipe: Recipe) -> Predictor:
 class Pretraining(Stage):
     """The stage-1 networks and what one step does with them."""
 
+    unread = UNREAD["stage1"]
+
     def __init__(self, backbone: str, recipe: Recipe, words: int, steps_per_epoch: int) -> None:
         """Build students, their predictors, teachers as copies of the students, and the prober over ``words`` words."""
         super().__init__()
-        self.recipe, self.steps_per_epoch = recipe, steps_per_epoch
+        self.recipe, self.steps_per_epoch, self.micro_batches = recipe, steps_per_epoch, recipe.stage1.micro_batches
         projection = recipe.model.projection
         self.video = Branch(video_backbone(backbone, recipe), projection)
         self.audio = Branch(AudioResNet(**recipe.model.audio), projection)
@@ -80,9 +108,10 @@ class Pretraining(Stage):
         self.prober = Prober(self.video.backbone.out_channels, words)
         self._validation: list[dict[str, Tensor]] = []
 
-    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         """Both predictions, both targets, and the sum of their losses; the prober learns beside them."""
-        self.update_teachers()
+        if self.starts_a_step(index):
+            self.update_teachers()
         clean = normalise(batch["clean"])
         noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
         quiet = mask_log_mel(batch["mel"], batch["time"], batch["mel_bins"], MEL_PER_FRAME)
@@ -129,14 +158,21 @@ class Pretraining(Stage):
         return {
             "target_std": feature_spread(whole["video_target"]),
             "retrieval": clip_retrieval(whole["prediction"], whole["audio_target"]),
+            "position_share": position_share(whole["audio_target"]),
             "frame_retrieval": frame_retrieval(whole["prediction"], whole["audio_target"]),
             "prober": float(whole["correct"].mean()),
         }
 
+    def watch(self, history: list[dict[str, float]]) -> list[str]:
+        """What the collapse watch says of ``history``."""
+        return collapse_warnings(history, self.prober.linear.out_features)
+
     def configure_optimizers(self) -> Any:
         """AdamP: warm-up and cosine for all but the predictors, which keep their base rate."""
-        config = self.recipe.stage1
-        schedule = warmup_cosine(config.warmup_epochs * self.steps_per_epoch, config.epochs * self.steps_per_epoch)
+        config, steps = self.recipe.stage1, self.steps_per_epoch
+        if self.recipe.findings.full_lrw_schedule:
+            steps = LRW_TRAINING_CLIPS // config.batch_size
+        schedule = warmup_cosine(config.warmup_epochs * steps, config.epochs * steps)
         scheduled = nn.ModuleList([self.video, self.audio, self.prober])
         predictors = nn.ModuleList([self.video_predictor, self.audio_predictor])
         groups = [(scheduled.parameters(), schedule), (predictors.parameters(), constant)]
@@ -159,6 +195,12 @@ def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int) -> di
         f"(chance {1 / group:.0%}, target {RETRIEVAL_TARGET:.0%})."
     )
     return Check("stage-1 clip retrieval", found, RETRIEVAL_TARGET, sentence).to_dict()
+
+
+def _collapse_check(backbone: str, stage: Pretraining) -> dict[str, Any]:
+    found = stage.watch(stage.history)
+    said = " ".join(found) or f"no sign of collapse in {len(stage.history)} epochs."
+    return Check("collapse watch", len(found), 0, f"stage 1 of {backbone}: {said}", "<=").to_dict()
 
 
 def pretrain(
@@ -185,23 +227,24 @@ def pretrain(
         return finished
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    faces = store.index[store.index["audio"] & (store.index["dataset"] == "LRW")]
+    faces = store.index[store.index["audio"] & (store.index["dataset"] == LRW)]
     training = pick_words(faces[faces["split"] == "train"], recipe.stage1.clips)
     clips = PretrainingClips(store, training, recipe, train=True)
     checked = PretrainingClips(store, faces[faces["split"] == "val"], recipe, train=False)
-    batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed)
+    batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed, recipe.stage1.micro_batches)
     L.seed_everything(seed, verbose=False)
-    stage = Pretraining(backbone, recipe, len(clips.words), len(batches))
+    stage = Pretraining(backbone, recipe, len(clips.words), batches.steps)
     validation = loader(checked, fixed_batches(len(checked), recipe.stage1.batch_size), recipe)
-    fit(stage, loader(clips, batches, recipe), validation, recipe.stage1.epochs, recipe, run, report)
+    fit(stage, loader(clips, batches, recipe), validation, recipe.stage1, recipe, run, report)
 
     last = stage.history[-1]
-    info = {"recipe": recipe.to_dict(), "seed": seed, "metrics": last}
+    info = weights_info(recipe, seed, last, store.fingerprint)
     export_weights(run, Weights("stage1", backbone, stage.parts(), info))
     Record(
         kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": len(clips), "words": len(clips.words)}, history=stage.history,
-        metrics=last, row={"backbone": backbone}, checks=[_retrieval_check(backbone, last, len(checked))],
-        **clock.read(),
+        metrics=last, row={"backbone": backbone}, **clock.read(),
+        checks=[_retrieval_check(backbone, last, len(checked)), _collapse_check(backbone, stage)],
     ).write(run)  # fmt: skip
+    (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
     return read_record(run) or {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ from adamp import AdamP
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
 
-from tdd.config import OptimiserConfig, Recipe, scaled_rate
-
-RESUME = "resume.ckpt"
+from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, scaled_rate
+from tdd.files import remove_partials
+from tdd.records import UNREAD
+from tdd.resume import RESUME, ResumePoints, origin_of
 
 Report = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -54,13 +57,25 @@ def adamp(
 
 
 class Stage(L.LightningModule):
-    """A training stage that keeps its own history: one dictionary of means an epoch, saved with the resume point."""
+    """A training stage that keeps its own history: one dictionary of means an epoch, saved with the resume point.
+
+    A step draws nothing at random: every draw follows from (seed, epoch, position) in the loader, so a resume point
+    needs no state of a random generator.
+    """
+
+    unread: frozenset[str] = UNREAD["stage2"]
+    """Sections of the recipe that the stage's result does not depend on; a stage that reads fewer overrides it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
+        self.micro_batches = 1
         self._sums: dict[str, float] = {}
         self._steps = 0
+
+    def starts_a_step(self, index: int) -> bool:
+        """Whether batch ``index`` of the epoch is the first part of an optimiser step."""
+        return index % self.micro_batches == 0
 
     def note(self, **values: torch.Tensor) -> None:
         """Add one step's values to the epoch's means."""
@@ -72,12 +87,18 @@ class Stage(L.LightningModule):
         """Metrics of the validation that ran last; none by default."""
         return {}
 
+    def watch(self, history: list[dict[str, float]]) -> list[str]:  # noqa: ARG002
+        """Sentences about what has gone wrong in ``history``, each as soon as it can be said; none by default."""
+        return []
+
     def on_train_epoch_end(self) -> None:
-        """Close the epoch: means of the training steps, then the validation's metrics."""
+        """Close the epoch: means of the training steps, then the validation's metrics; say what is newly wrong."""
         means = {name: total / self._steps for name, total in self._sums.items()}
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.history.append({"epoch": self.current_epoch, "lr": rate} | means | self.validation_metrics())
         self._sums, self._steps = {}, 0
+        for sentence in self.watch(self.history)[len(self.watch(self.history[:-1])) :]:
+            logging.getLogger(__name__).warning(sentence)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the history with the resume point."""
@@ -86,6 +107,17 @@ class Stage(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the history up again."""
         self.history = checkpoint["history"]
+
+
+class _NextEpoch(Callback):
+    """Tells the batches of a resumed run their epoch: loader processes draw ahead, before Lightning would."""
+
+    def __init__(self, loaders: Sequence[DataLoader[Any]]) -> None:
+        self.loaders = loaders
+
+    def on_load_checkpoint(self, _trainer: L.Trainer, _stage: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        for loader in self.loaders:
+            loader.batch_sampler.set_epoch(len(checkpoint["history"]))  # type: ignore[union-attr]
 
 
 class _Reporter(Callback):
@@ -100,16 +132,36 @@ def fit(
     stage: Stage,
     train: Any,
     validation: Any | None,
-    epochs: int,
+    config: Stage1Config | Stage2Config,
     recipe: Recipe,
     run: Path,
     report: Report | None = None,
 ) -> None:
-    """Train ``stage`` in place, from its last resume point in ``run`` when there is one."""
+    """Train ``stage`` in place, from its last resume point in ``run`` when there is one.
+
+    Stopped at any moment, by SIGKILL too, the same call goes on from the last interval that was finished, and on the
+    CPU ends with the same bits.
+
+    Args:
+        stage: new, its weights as drawn from the seed or loaded from stage 1.
+        train: loader of a data set with a ``store``, by ``EpochBatches``; several in step as a dictionary, whose
+            batches come as one dictionary too.
+        validation: loader, or ``None``.
+        config: of the stage.
+        recipe: every number of the run.
+        run: its folder; one process at a time.
+        report: called with (steps done, steps in all).
+
+    Raises:
+        TddError: the resume point is damaged, or of a run with another seed, data, settings or initial weights.
+        KeyboardInterrupt: stopped by Ctrl-C.
+    """
     machine = recipe.machine
     if machine.threads:
         torch.set_num_threads(machine.threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    remove_partials(run)
+    loaders = list(train.values()) if isinstance(train, dict) else [train]
     saver = ModelCheckpoint(
         run, RESUME.removesuffix(".ckpt"), save_top_k=1, every_n_epochs=machine.checkpoint_epochs,
         save_on_train_epoch_end=True, enable_version_counter=False,
@@ -120,10 +172,13 @@ def fit(
         )  # Lightning's advice on workers and logging intervals: both are chosen by recipe
         trainer = L.Trainer(
             accelerator=machine.accelerator,
-            devices=machine.devices,
+            devices=1,
             precision=machine.precision,  # type: ignore[arg-type]
-            max_epochs=epochs,
-            callbacks=[saver] + ([_Reporter(report)] if report else []),
+            max_epochs=config.epochs,
+            accumulate_grad_batches=config.micro_batches,
+            callbacks=[saver, _NextEpoch(loaders)] + ([_Reporter(report)] if report else []),
+            plugins=[ResumePoints(origin_of(stage, _settings(stage, loaders[0], recipe)))],
+            default_root_dir=run,  # on a cluster, Lightning looks there for checkpoints of a requeued job
             num_sanity_val_steps=0,
             logger=False,
             enable_progress_bar=False,
@@ -131,4 +186,25 @@ def fit(
             use_distributed_sampler=False,
         )
         resume = run / RESUME
-        trainer.fit(stage, train, validation, ckpt_path=resume if resume.is_file() else None, weights_only=True)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(stage, train, validation, ckpt_path=resume if resume.is_file() else None, weights_only=True)
+        except SystemExit as stop:
+            if not isinstance(stop.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, handler)  # Lightning ignores Ctrl-C from then on, and exits
+            raise KeyboardInterrupt from stop
+
+
+def _settings(stage: Stage, leader: Any, recipe: Recipe) -> dict[str, Any]:
+    """What, beside the initial weights, the end of a run depends on.
+
+    The ``leader`` is the loader whose batches follow from the run's seed; the stage's own numbers are its attributes.
+    """
+    numbers = {name: value for name, value in vars(stage).items() if name[0] != "_" and type(value) in (int, float)}
+    return {
+        "stage": type(stage).__name__,
+        "seed": leader.batch_sampler.seed[0],
+        "data": leader.dataset.store.fingerprint,
+        "recipe": {name: values for name, values in recipe.to_dict().items() if name not in stage.unread},
+    } | numbers

@@ -113,6 +113,16 @@ def test_a_run_stopped_after_an_epoch_goes_on_to_the_same_end(stage1, store, tmp
     assert all(torch.equal(first[name], resumed[name]) for name in first)
 
 
+def test_the_collapse_watch_is_kept_in_the_record(stage1, store, tmp_path, monkeypatch, caplog):
+    check = stage1[1]["checks"][-1]
+    assert check["passed"] and "no sign of collapse in 2 epochs" in check["sentence"]
+    monkeypatch.setattr("tdd.pretrain.feature_spread", lambda _: 0.01)
+    check = pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "run")["checks"][-1]
+    assert not check["passed"] and check["value"] == 1
+    assert "after epoch 2 the spread of the targets is 0.01" in check["sentence"]
+    assert [message for message in caplog.messages if "collapsing" in message and message in check["sentence"]]
+
+
 def test_a_finished_run_is_not_trained_again(stage1, store):
     def fail(*_):
         raise AssertionError("trained again")
@@ -129,8 +139,7 @@ def test_stage2_starts_from_the_student_and_aims_at_the_frozen_teacher(stage1, s
         assert torch.equal(stage.auxiliary.teacher.projector.state_dict()[name], tensor)
     stage.train()
     assert not stage.auxiliary.teacher.training
-    clips, batches, _ = training_clips(store, RECIPE, 0)
-    stage.training_step(batch_of(clips, batches), 0).backward()
+    stage.training_step(detection_batch(store), 0).backward()
     assert all(parameter.grad is None for parameter in stage.auxiliary.teacher.parameters())
     assert all(parameter.grad is not None for parameter in stage.auxiliary.predictor.parameters())
 
@@ -143,8 +152,7 @@ def test_ssl_weight_0_builds_no_teacher(stage1):
 
 def test_the_loss_is_bce_plus_the_weighted_auxiliary(stage1, store):
     weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
-    clips, batches, shift = training_clips(store, RECIPE, 0)
-    batch = batch_of(clips, batches)
+    batch, shift = detection_batch(store), training_clips(store, RECIPE, 0).shift
     losses = {}
     for name in ("ssl_0.0", "ssl_0.3", "ssl_0.7"):
         torch.manual_seed(0)
@@ -154,27 +162,38 @@ def test_the_loss_is_bce_plus_the_weighted_auxiliary(stage1, store):
         if stage.auxiliary:
             for parameter in stage.auxiliary.predictor.parameters():
                 parameter.data.fill_(0.01)
-        losses[name] = float(stage.training_step(batch, 0))
+        losses[name] = stage.training_step(batch, 0).item()
     auxiliary = (losses["ssl_0.3"] - losses["ssl_0.0"]) / 0.3
     assert -1 <= auxiliary <= 1
     assert losses["ssl_0.7"] - losses["ssl_0.0"] == pytest.approx(0.7 * auxiliary, abs=1e-4)
 
 
 def test_the_logit_shift_follows_the_batches(store):
-    clips, batches, shift = training_clips(store, RECIPE, 0)
-    labels = pd.Series([clips.table["label"].iloc[d.row] for e in range(40) for d in _epoch(batches, e)])
-    share = labels.mean()
-    assert shift == pytest.approx(math.log(share / (1 - share)), abs=0.1)
-    without = dataclasses.replace(RECIPE, stage2=dataclasses.replace(RECIPE.stage2, real_per_labelled=0.0))
-    assert training_clips(store, without, 0)[2] == pytest.approx(math.log(4))
-    balanced = dataclasses.replace(without, stage2=dataclasses.replace(without.stage2, real_repeats=4))
-    clips, _, shift = training_clips(store, balanced, 0)
-    assert shift == pytest.approx(0) and clips.table["label"].mean() == 0.5
+    clips = training_clips(store, RECIPE, 0)
+    labels = torch.cat([part["label"] for e in range(40) for part in _epoch(clips.loaders, e)])
+    share = labels.double().mean().item()
+    assert clips.shift == pytest.approx(math.log(share / (1 - share)), abs=0.1)
+    without = changed(RECIPE, "stage2", real_per_labelled=0.0)
+    assert training_clips(store, without, 0).shift == pytest.approx(math.log(4))
+    balanced = changed(without, "stage2", real_repeats=4)
+    clips = training_clips(store, balanced, 0)
+    assert clips.shift == pytest.approx(0)
+    published = changed(RECIPE, "stage2", real_per_labelled=8.0)
+    assert training_clips(store, published, 0).shift == pytest.approx(math.log(4 / 45 / (41 / 45)))
 
 
-def _epoch(batches, epoch):
-    batches.set_epoch(epoch)
-    return [draw for batch in batches for draw in batch]
+def changed(recipe, section, **values):
+    return dataclasses.replace(recipe, **{section: dataclasses.replace(getattr(recipe, section), **values)})
+
+
+def detection_batch(store):
+    return {name: next(iter(one)) for name, one in training_clips(store, RECIPE, 0).loaders.items()}
+
+
+def _epoch(loaders, epoch):
+    for one in loaders.values():
+        one.batch_sampler.set_epoch(epoch)
+    return [part for one in loaders.values() for part in one]
 
 
 def test_stage2_scores_every_test_clip_once_and_writes_it_down(stage1, store, tmp_path):
