@@ -11,8 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from tdd.config import Recipe
 from tdd.errors import TddError
 from tdd.files import read_json, write_atomically, write_json
+from tdd.records import provenance
 
 State = dict[str, Tensor]
 
@@ -32,7 +34,25 @@ class Weights:
     backbone: str
     parts: dict[str, State]
     info: dict[str, Any]
-    """Recipe, metrics, data fingerprint and versions."""
+    """What :func:`weights_info` gives; ``source`` too where the weights come from a published file."""
+
+
+def weights_info(
+    recipe: Recipe, seed: int | None, metrics: Mapping[str, Any], fingerprint: str | None
+) -> dict[str, Any]:
+    """What every export says of itself.
+
+    Args:
+        recipe: every number of the run; for imported weights only its clips and networks mean anything.
+        seed: of the run; ``None`` where it is not known.
+        metrics: what the run measured.
+        fingerprint: of the clip store it was trained on; ``None`` where it is not known.
+
+    Returns:
+        ``recipe``, ``seed``, ``metrics``, ``data``, and the versions of code and packages.
+    """
+    known = {"recipe": recipe.to_dict(), "seed": seed, "metrics": dict(metrics), "data": {"fingerprint": fingerprint}}
+    return known | provenance()
 
 
 def export_weights(folder: Path, weights: Weights) -> None:
@@ -54,16 +74,20 @@ def export_weights(folder: Path, weights: Weights) -> None:
     write_json(folder / INFO, {"kind": weights.kind, "backbone": weights.backbone} | weights.info)
 
 
-def import_weights(folder: Path, kind: str, backbone: str) -> Weights:
-    """Read what :func:`export_weights` wrote.
+def import_weights(folder: Path, kind: str | None = None, backbone: str | None = None) -> Weights:
+    """Read what :func:`export_weights` wrote; ``None`` takes any kind or backbone.
 
     Raises:
         TddError: nothing complete there, a damaged file, another kind or backbone, or other parts than that kind has.
     """
     if not (folder / INFO).is_file():
-        raise TddError(f"{folder} holds no finished {kind} weights ({INFO} is missing); run that stage first.")
+        finished = f"finished {kind}" if kind else "finished"
+        raise TddError(f"{folder} holds no {finished} weights ({INFO} is missing); run that stage first.")
     info = read_json(folder / INFO)
-    if info["kind"] != kind or info["backbone"] != backbone:
+    if not isinstance(info, dict) or info.get("kind") not in PARTS or not isinstance(info.get("backbone"), str):
+        raise TddError(f"{folder / INFO} does not say what weights it describes; run that stage again.")
+    kind, backbone = kind or info["kind"], backbone or info["backbone"]
+    if (info["kind"], info["backbone"]) != (kind, backbone):
         raise TddError(
             f"{folder} holds {info['kind']} weights of {info['backbone']}; {kind} weights of {backbone} are needed."
         )
@@ -83,7 +107,13 @@ def import_weights(folder: Path, kind: str, backbone: str) -> Weights:
 
 
 def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Load a part into a module, every tensor of it and no other.
+    """Load a part into a module, every tensor of it and no other; errors as :func:`check_part`."""
+    check_part(module, state, where)
+    module.load_state_dict(state)
+
+
+def check_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Check that a part holds every tensor of a module, of its shape, and no other.
 
     Raises:
         TddError: tensors are missing, left over or of another shape; the sentence names the first of them.
@@ -99,4 +129,3 @@ def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> Non
     for name, tensor in own.items():
         if tensor.shape != state[name].shape:
             raise TddError(f"{where}: '{name}' is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}.")
-    module.load_state_dict(state)

@@ -48,3 +48,14 @@ def test_what_cannot_be_used_is_refused(tmp_path, weights):
     (tmp_path / INFO).write_text("{", encoding="utf-8")
     with pytest.raises(TddError, match="is damaged"):
         import_weights(tmp_path, "stage2", "csn")
+
+
+def test_any_kind_is_read_and_a_json_of_something_else_is_refused(tmp_path, weights):
+    export_weights(tmp_path, weights)
+    assert import_weights(tmp_path).kind == "stage2"
+    with pytest.raises(TddError, match="stage1 weights of csn are needed"):
+        import_weights(tmp_path, "stage1")
+    for text in ("[]", '{"kind": "stage3", "backbone": "csn"}', '{"kind": "stage2"}'):
+        (tmp_path / INFO).write_text(text, encoding="utf-8")
+        with pytest.raises(TddError, match="does not say what weights"):
+            import_weights(tmp_path)
