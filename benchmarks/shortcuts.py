@@ -28,7 +28,8 @@ from sklearn.preprocessing import StandardScaler
 
 from tdd import __version__
 from tdd.data.video import read_video
-from tdd.synth.plan import METHODS, Task, plan_benchmark
+from tdd.names import SYNTHETIC_METHODS
+from tdd.synth.plan import Task, plan_benchmark
 from tdd.synth.sizes import SynthSize
 from tdd.synth.trees import write_benchmark
 
@@ -99,7 +100,7 @@ def measure(root: Path, tasks: list[Task]) -> list[Shortcut]:
     """Area under the ROC curve of every method in a written benchmark."""
     values = np.array([features(root / task.path) for task in tasks])
     rows = []
-    for method in METHODS:
+    for method in SYNTHETIC_METHODS:
         home = next((task.domain for task in tasks if task.method == method), None)
         chosen = [k for k, task in enumerate(tasks) if task.domain == home and task.method in ("", method)]
         if chosen:

@@ -73,7 +73,7 @@ def draw_scene(rng: np.random.Generator, size: int, domain: str = "studio") -> S
         noise=between((1.0, 3.5), (2.5, 6.0)),
         blur=between((0.30, 0.65), (0.45, 0.95)),
         shake=between((0.0, 0.06), (0.0, 0.25)),
-        crf=int(rng.integers(20, 28)) if studio else int(rng.integers(25, 32)),
+        crf=int(rng.integers(18, 31)) if studio else int(rng.integers(25, 32)),
         seed=int(rng.integers(1 << 31)),
     )
 

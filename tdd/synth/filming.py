@@ -6,15 +6,14 @@ drawn, and the same camera and the same encoder follow. A forgery replaces the d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from tdd.data.video import write_video
+from tdd.files import whole_file, write_atomically
 from tdd.synth.camera import Scene, draw_scene, shoot
 from tdd.synth.forgery import forge
 from tdd.synth.identity import Identity, draw_identity
@@ -56,8 +55,6 @@ class _Footage:
 
 def film(studio: Studio, task: Task) -> None:
     """Make one video, its landmarks and, for a fake, its masks; the mp4 is written last and marks completeness."""
-    for name in task.outputs():
-        (studio.out / name).parent.mkdir(parents=True, exist_ok=True)
     footage = _footage(studio, task.footage, task.person, task.n_frames, task.domain, task.word)
     person = _person(studio.seed, task.person, task.domain)
     speech, px = footage.speech, studio.size.image_px
@@ -77,17 +74,18 @@ def film(studio: Studio, task: Task) -> None:
             px,
             studio.strength,
         )
-        _save(studio.out / task.sidecar("masks", ".npz"), lambda file: _write_masks(file, faces.masks))
+        _write_masks(studio.out / task.sidecar("masks", ".npz"), faces.masks)
         frames, landmarks = faces.frames, faces.landmarks
     else:
         drawn = render(person, footage.scene, footage.motion, speech.mouth, px)
         frames, landmarks = drawn.frames, drawn.landmarks
-    _save(studio.out / task.sidecar("landmarks", ".npy"), lambda file: np.save(file, landmarks.astype(np.float32)))
+    with whole_file(studio.out / task.sidecar("landmarks", ".npy")) as partial, partial.open("wb") as file:
+        np.save(file, landmarks.astype(np.float32))
     shot = shoot(frames, footage.scene, rng_of(studio.seed, task.path, "camera"))
     path = studio.out / task.path
     if task.word:
         text = f"Duration: {speech.word_end - speech.word_start:.2f} seconds\n"
-        _save(path.with_suffix(".txt"), lambda file: file.write(text.encode()))
+        write_atomically(path.with_suffix(".txt"), text.encode())
     write_video(path, shot, audio=speech.samples if task.word else None, crf=int(footage.scene.crf))
 
 
@@ -117,23 +115,13 @@ def _person(seed: int, name: str, domain: str) -> Identity:
     return draw_identity(rng_of(seed, name, "face"), domain)
 
 
-def _write_masks(file: IO[bytes], masks: np.ndarray) -> None:
+def _write_masks(path: Path, masks: np.ndarray) -> None:
     """Bits (T, H, W / 8), most significant first, and the shape (T, H, W) to unpack them to."""
-    np.savez_compressed(file, bits=np.packbits(masks, axis=-1), shape=np.array(masks.shape))
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, bits=np.packbits(masks, axis=-1), shape=np.array(masks.shape))
 
 
 def read_masks(path: Path | str) -> np.ndarray:
     """Forgery masks of a video: bool, shape (T, H, W), true where the forgery may have changed a pixel."""
     with np.load(path) as stored:
         return np.unpackbits(stored["bits"], axis=-1, count=int(stored["shape"][-1])).astype(bool)
-
-
-def _save(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that appears at ``path`` only when complete."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

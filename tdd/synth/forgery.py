@@ -18,6 +18,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from tdd.errors import TddError
+from tdd.names import SYNTHETIC_METHODS
 from tdd.synth import artefacts
 from tdd.synth.camera import Scene
 from tdd.synth.identity import Identity, swap_identity
@@ -27,7 +28,6 @@ from tdd.synth.render import Rendered, render
 if TYPE_CHECKING:
     from tdd.synth.visemes import MouthTrack
 
-METHODS = ("Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "FaceShifter", "Celeb-DF")
 SWAPS = ("Deepfakes", "FaceSwap", "FaceShifter", "Celeb-DF")
 DRIFT_TIME = 8.0  # frames over which the slow colour drift is correlated
 SEAM_KNOTS = 12  # points around the mask whose jitter is interpolated
@@ -61,10 +61,10 @@ class Amplitudes:
 
 AMPLITUDES: dict[str, Amplitudes] = {
     "Deepfakes": Amplitudes("face", feather=0.10, shift=0.0065, turn=0.004, blur=0.28, colour=0.009),
-    "FaceSwap": Amplitudes("face", feather=0.03, shift=0.013, turn=0.0065, colour=0.013, mismatch=0.40, seam=0.045),
+    "FaceSwap": Amplitudes("face", feather=0.03, shift=0.012, turn=0.0065, colour=0.014, mismatch=0.50, seam=0.030),
     "Face2Face": Amplitudes("lower", feather=0.08, shift=0.012, mouth=0.055, lag=0.80, smooth=0.5),
     "NeuralTextures": Amplitudes("mouth", feather=0.07, shift=0.0065, blur=0.55, swim=0.048),
-    "FaceShifter": Amplitudes("face", feather=0.12, shift=0.008, breathe=0.044, drift=0.032, smooth=2.0),
+    "FaceShifter": Amplitudes("face", feather=0.12, shift=0.008, breathe=0.036, drift=0.040, smooth=2.0),
     "Celeb-DF": Amplitudes("face", feather=0.14, shift=0.013, turn=0.0075, blur=0.36, colour=0.013, smooth=0.8),
 }
 
@@ -97,8 +97,8 @@ def forge(
     NeuralTextures) keep the person and take `source_mouth`. `amplitudes` replaces the method's own. Frames are clean:
     pass them to `camera.shoot` like real ones. Raises TddError for an unknown method or a negative strength.
     """
-    if method not in METHODS:
-        raise TddError(f"unknown forgery {method!r}; choose one of {', '.join(METHODS)}")
+    if method not in SYNTHETIC_METHODS:
+        raise TddError(f"unknown forgery {method!r}; choose one of {', '.join(SYNTHETIC_METHODS)}")
     if not strength >= 0:
         raise TddError(f"the strength of a forgery is zero or positive, not {strength}")
     if method in SWAPS:

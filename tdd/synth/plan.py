@@ -10,23 +10,11 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from tdd.names import CELEB_DF, CELEB_DF_METHOD, FACEFORENSICS, FACEFORENSICS_METHODS, LRW, SPLITS, SYNTHETIC_METHODS
 from tdd.synth.sizes import SynthSize
 from tdd.synth.speech import words_of
 
-SPLITS = ("train", "val", "test")
-
-FF_METHODS = ("Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "FaceShifter")
-"""Manipulations of FaceForensics++ (and FaceShifter, which came with it later) that the benchmark has stand-ins for."""
-
-CELEB_METHOD = "Celeb-DF"
-"""Name of the stand-in for the swaps of Celeb-DF-v2."""
-
-METHODS = (*FF_METHODS, CELEB_METHOD)
-
-LRW, FF, CELEB = "LRW", "FaceForensics++", "Celeb-DF-v2"
-"""Folders of the three data sets."""
-
-CELEB_LIST = f"{CELEB}/List_of_testing_videos.txt"
+CELEB_LIST = f"{CELEB_DF}/List_of_testing_videos.txt"
 
 
 @dataclass(frozen=True)
@@ -40,7 +28,7 @@ class Task:
         n_frames: T, frames at 25 per second.
         domain: ``studio`` or ``celebrity``: people, cameras and places to draw from.
         word: the word said in the middle; empty for running speech without sound in the file.
-        method: one of ``METHODS``; empty for a real video.
+        method: one of ``SYNTHETIC_METHODS``; empty for a real video.
         source: id of the person whose face or expression is put in.
         source_footage: id of the source's footage.
     """
@@ -72,7 +60,9 @@ def rng_of(seed: int, *names: str) -> np.random.Generator:
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
 
 
-def plan_benchmark(size: SynthSize, seed: int, methods: Sequence[str] = METHODS, language: str = "en") -> list[Task]:
+def plan_benchmark(
+    size: SynthSize, seed: int, methods: Sequence[str] = SYNTHETIC_METHODS, language: str = "en"
+) -> list[Task]:
     """All videos of a benchmark, the fakes of a target after its real video.
 
     Raises:
@@ -81,8 +71,8 @@ def plan_benchmark(size: SynthSize, seed: int, methods: Sequence[str] = METHODS,
     words = words_of(language, size.words)
     tasks = _lrw(size, seed, words)
     for number, _ in enumerate(ff_names(size)):
-        tasks += _ff_target(size, seed, number, [method for method in FF_METHODS if method in methods])
-    return tasks + (_celeb(size, seed) if CELEB_METHOD in methods else [])
+        tasks += _ff_target(size, seed, number, [method for method in FACEFORENSICS_METHODS if method in methods])
+    return tasks + (_celeb(size, seed) if CELEB_DF_METHOD in methods else [])
 
 
 def plan_sha(tasks: Sequence[Task]) -> str:
@@ -105,8 +95,8 @@ def ff_splits(size: SynthSize) -> dict[str, list[list[str]]]:
 
 def celeb_test_list(tasks: Sequence[Task]) -> str:
     """Text of ``List_of_testing_videos.txt``: 1 is real and 0 is fake, the reverse of every other data set."""
-    inside = [task for task in tasks if task.path.startswith(f"{CELEB}/")]
-    lines = (f"{0 if task.method else 1} {task.path.removeprefix(f'{CELEB}/')}" for task in inside)
+    inside = [task for task in tasks if task.path.startswith(f"{CELEB_DF}/")]
+    lines = (f"{0 if task.method else 1} {task.path.removeprefix(f'{CELEB_DF}/')}" for task in inside)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -129,11 +119,11 @@ def _running_frames(size: SynthSize, seed: int, footage: str) -> int:
 
 def _ff_target(size: SynthSize, seed: int, number: int, methods: Sequence[str]) -> list[Task]:
     name, other = f"{number:03d}", f"{number ^ 1:03d}"  # the partner of 2 i is 2 i + 1
-    footage, other_footage = f"{FF}/{name}", f"{FF}/{other}"
+    footage, other_footage = f"{FACEFORENSICS}/{name}", f"{FACEFORENSICS}/{other}"
     frames = _running_frames(size, seed, footage)
-    tasks = [Task(f"{FF}/original_sequences/youtube/c23/videos/{name}.mp4", footage, footage, frames)]
+    tasks = [Task(f"{FACEFORENSICS}/original_sequences/youtube/c23/videos/{name}.mp4", footage, footage, frames)]
     for method in methods:
-        path = f"{FF}/manipulated_sequences/{method}/c23/videos/{name}_{other}.mp4"
+        path = f"{FACEFORENSICS}/manipulated_sequences/{method}/c23/videos/{name}_{other}.mp4"
         tasks.append(
             Task(path, footage, footage, frames, method=method, source=other_footage, source_footage=other_footage)
         )
@@ -144,12 +134,12 @@ def _celeb(size: SynthSize, seed: int) -> list[Task]:
     people = size.celeb_people
     tasks = []
     for k in range(size.celeb_real):
-        footage = f"{CELEB}/id{k % people}_{k // people:04d}"
-        path = f"{CELEB}/Celeb-real/id{k % people}_{k // people:04d}.mp4"
+        footage = f"{CELEB_DF}/id{k % people}_{k // people:04d}"
+        path = f"{CELEB_DF}/Celeb-real/id{k % people}_{k // people:04d}.mp4"
         frames = _running_frames(size, seed, footage)
-        tasks.append(Task(path, f"{CELEB}/id{k % people}", footage, frames, "celebrity"))
+        tasks.append(Task(path, f"{CELEB_DF}/id{k % people}", footage, frames, "celebrity"))
     for k in range(size.youtube_real):
-        path = f"{CELEB}/YouTube-real/{k:05d}.mp4"
+        path = f"{CELEB_DF}/YouTube-real/{k:05d}.mp4"
         frames = _running_frames(size, seed, path)
         tasks.append(Task(path, path, path, frames, "celebrity"))
     return tasks + [_celeb_fake(size, seed, k) for k in range(size.celeb_fake)]
@@ -161,8 +151,8 @@ def _celeb_fake(size: SynthSize, seed: int, k: int) -> Task:
     videos = max(1, -(-size.celeb_real // people))
     target, turn = k % people, k // people
     source, video = (target + 1 + turn % (people - 1)) % people, turn % videos
-    footage, source_footage = f"{CELEB}/id{target}_{video:04d}", f"{CELEB}/id{source}_{video:04d}"
-    path = f"{CELEB}/Celeb-synthesis/id{target}_id{source}_{video:04d}.mp4"
+    footage, source_footage = f"{CELEB_DF}/id{target}_{video:04d}", f"{CELEB_DF}/id{source}_{video:04d}"
+    path = f"{CELEB_DF}/Celeb-synthesis/id{target}_id{source}_{video:04d}.mp4"
     frames = _running_frames(size, seed, footage)
-    people_ids = (f"{CELEB}/id{target}", f"{CELEB}/id{source}")
-    return Task(path, people_ids[0], footage, frames, "celebrity", "", CELEB_METHOD, people_ids[1], source_footage)
+    people_ids = (f"{CELEB_DF}/id{target}", f"{CELEB_DF}/id{source}")
+    return Task(path, people_ids[0], footage, frames, "celebrity", "", CELEB_DF_METHOD, people_ids[1], source_footage)

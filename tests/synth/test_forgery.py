@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tdd.errors import TddError
+from tdd.names import SYNTHETIC_METHODS
 from tdd.synth.camera import draw_scene
-from tdd.synth.forgery import AMPLITUDES, METHODS, SWAPS, Forged, forge
+from tdd.synth.forgery import AMPLITUDES, SWAPS, Forged, forge
 from tdd.synth.identity import draw_identity, swap_identity
 from tdd.synth.motion import draw_motion
 from tdd.synth.render import render
@@ -28,13 +29,13 @@ def forged(method: str, strength: float, seed: int = 0) -> tuple[Forged, np.ndar
     return video, render(shown, scene, motion, mouth, SIZE).frames
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SYNTHETIC_METHODS)
 def test_at_strength_zero_a_forgery_is_just_another_video(method: str) -> None:
     video, plain = forged(method, 0.0)
     np.testing.assert_array_equal(video.frames, plain)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SYNTHETIC_METHODS)
 def test_artefacts_stay_inside_the_mask_and_change_over_time(method: str) -> None:
     video, plain = forged(method, 1.0)
     change = np.abs(video.frames.astype(int) - plain).max(-1)
@@ -46,7 +47,7 @@ def test_artefacts_stay_inside_the_mask_and_change_over_time(method: str) -> Non
     assert np.abs(np.diff(errors, axis=0)).mean() > 0.1  # a still artefact would be no temporal cue
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SYNTHETIC_METHODS)
 def test_artefacts_grow_with_strength_from_nothing(method: str) -> None:
     size = []
     for strength in (0.02, 0.4, 1.0, 2.0):
@@ -56,7 +57,7 @@ def test_artefacts_grow_with_strength_from_nothing(method: str) -> None:
 
 
 def test_masks_lie_where_each_method_works() -> None:
-    for method in METHODS:
+    for method in SYNTHETIC_METHODS:
         video, _ = forged(method, 1.0)
         nose, lips = video.landmarks[0, 27], video.landmarks[0, 48:60].mean(0)
         (x, y), (u, v) = np.round(nose).astype(int), np.round(lips).astype(int)
@@ -64,7 +65,7 @@ def test_masks_lie_where_each_method_works() -> None:
         assert bool(video.masks[0, y, x]) == (method in SWAPS)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SYNTHETIC_METHODS)
 def test_the_same_seed_gives_the_same_forgery(method: str) -> None:
     first, again, other = forged(method, 1.0)[0], forged(method, 1.0)[0], forged(method, 1.0, seed=1)[0]
     np.testing.assert_array_equal(first.frames, again.frames)
@@ -80,7 +81,7 @@ def test_severity_varies_between_videos_of_a_method() -> None:
 
 
 def test_every_method_has_amplitudes_of_its_own() -> None:
-    assert set(AMPLITUDES) == set(METHODS) and len(set(AMPLITUDES.values())) == len(METHODS)
+    assert set(AMPLITUDES) == set(SYNTHETIC_METHODS) and len(set(AMPLITUDES.values())) == len(SYNTHETIC_METHODS)
 
 
 def test_bad_input_is_refused() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tdd.synth.plan import METHODS, plan_benchmark
+from tdd.names import SYNTHETIC_METHODS
+from tdd.synth.plan import plan_benchmark
 from tdd.synth.trees import write_benchmark
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "shortcuts.py"
@@ -51,6 +52,6 @@ def test_no_method_is_told_without_looking_at_the_face(tmp_path):
     """A smaller and coarser copy of benchmarks/shortcuts.py: no AUC lies above the limit by more than chance."""
     size = shortcuts.size_of(40, 112, (16, 18))
     rows = shortcuts.measure(write_benchmark(tmp_path / "tree", size), plan_benchmark(size, 0))
-    assert [row.method for row in rows] == list(METHODS)
+    assert [row.method for row in rows] == list(SYNTHETIC_METHODS)
     assert all(row.real == row.fake == 40 for row in rows)
     assert all(row.auc - 1.64 * row.error <= shortcuts.LIMIT for row in rows), shortcuts.table(rows)

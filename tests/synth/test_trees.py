@@ -8,9 +8,10 @@ import pytest
 
 from tdd.data.video import read_audio, read_video
 from tdd.errors import TddError
+from tdd.names import FACEFORENSICS_METHODS
 from tdd.synth import filming, trees
 from tdd.synth.filming import read_masks
-from tdd.synth.plan import FF_METHODS, METHODS, plan_benchmark, rng_of
+from tdd.synth.plan import plan_benchmark, rng_of
 from tdd.synth.sizes import SIZES, SynthSize, size_of
 from tdd.synth.trees import write_benchmark
 
@@ -97,7 +98,7 @@ def test_lrw_like_layout(tree):
 def test_faceforensics_like_layout(tree):
     ff = tree / "FaceForensics++"
     assert mp4s(ff / "original_sequences/youtube/c23/videos") == ["000.mp4", "001.mp4", "002.mp4", "003.mp4"]
-    for method in FF_METHODS:
+    for method in FACEFORENSICS_METHODS:
         names = mp4s(ff / "manipulated_sequences" / method / "c23/videos")
         assert names == ["000_001.mp4", "001_000.mp4", "002_003.mp4", "003_002.mp4"]
     splits = {name: json.loads((ff / "splits" / f"{name}.json").read_text()) for name in ("train", "val", "test")}
@@ -185,7 +186,7 @@ def test_plan_has_the_counts_of_the_size():
     assert len(lrw) == size.lrw_train + size.lrw_val + size.lrw_test
     assert len({task.word for task in lrw}) == 60
     assert len({task.person for task in lrw}) == sum(size.lrw_speakers)
-    for method in METHODS[:-1]:
+    for method in FACEFORENSICS_METHODS:
         assert sum(task.method == method for task in tasks) == 2 * sum(size.ff_pairs)
     assert sum(task.method == "Celeb-DF" for task in tasks) == size.celeb_fake
     assert SIZES["full"].lrw_train == 5_000
