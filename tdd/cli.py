@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -42,9 +43,17 @@ def build_parser() -> argparse.ArgumentParser:
     prepare = commands.add_parser("prepare", help="data sets in their owners' layouts to a store of aligned clips")
     prepare.add_argument("--root", type=Path, required=True, help="data root (data/README.md)")
     prepare.add_argument("--out", type=Path, required=True, help="folder of the clip store")
-    prepare.add_argument("--recipe", default="paper", help="a recipe's name or file; gives the crops' size")
+    prepare.add_argument("--recipe", default="paper", help="a recipe's name or file; gives size and frame rate")
+    prepare.add_argument(
+        "--mean-face",
+        type=Path,
+        metavar="FILE.npy",
+        help="68 points, px of the canvas, to align to (default: computed)",
+    )
     _add_workers(prepare)
     prepare.set_defaults(run=_prepare)
+
+    _add_data(commands)
 
     train = commands.add_parser("train", help="stage 1, stage 2 and scoring of table rows on a clip store")
     train.add_argument("--store", type=Path, required=True, help="folder of the clip store")
@@ -55,10 +64,63 @@ def build_parser() -> argparse.ArgumentParser:
     _add_workers(train)
     train.set_defaults(run=_train)
 
+    recipe = commands.add_parser("recipe", help="show a recipe: every value, where it comes from, what it means")
+    recipe.add_argument("action", choices=["show"])
+    recipe.add_argument("recipe", nargs="?", default="paper", help="a recipe's name or file (default: paper)")
+    recipe.set_defaults(run=_recipe)
+
+    evaluate = commands.add_parser("evaluate", help="score a clip store's test videos with stage-2 weights")
+    evaluate.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
+    evaluate.add_argument("--store", type=Path, required=True, help="folder of the clip store")
+    evaluate.add_argument("--out", type=Path, required=True, help="folder for clip logits and record")
+    evaluate.set_defaults(run=_evaluate)
+
+    _add_checkpoint(commands)
+
     report = commands.add_parser("report", help="table and figures of a study, from its run records alone")
     report.add_argument("--study", type=Path, required=True, help="folder of the study")
     report.set_defaults(run=_report)
     return parser
+
+
+def _add_data(commands: Any) -> None:
+    data = commands.add_parser("data", help="hold data sets on a disk against their official lists, or fetch lists")
+    actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    check = actions.add_parser(
+        "check",
+        help="counts, missing, unexpected and unreadable videos; exit code 0 complete, 1 incomplete, 2 unusable",
+    )
+    check.add_argument("root", type=Path, metavar="ROOT", help="data root (data/README.md)")
+    check.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    check.add_argument(
+        "--deep", action="store_true", help="decode the first frame of every video, not its header alone"
+    )
+    _add_workers(check)
+    check.set_defaults(run=_check_data)
+
+    fetch = actions.add_parser("fetch-splits", help="the official split lists of FaceForensics++, into their place")
+    fetch.add_argument("root", type=Path, metavar="ROOT", help="data root (data/README.md)")
+    fetch.add_argument("--url", help="folder of a mirror (default: the owners' repository)")
+    fetch.set_defaults(run=_fetch_splits)
+
+
+def _add_checkpoint(commands: Any) -> None:
+    checkpoint = commands.add_parser("checkpoint", help="bring published weights in, or look at weights")
+    actions = checkpoint.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    load = actions.add_parser("import", help="a published .pth, .ckpt or .safetensors file to weights of this package")
+    load.add_argument("file", type=Path, metavar="FILE", help="stage 1 or stage 2, of RealForensics or of the paper")
+    load.add_argument("--out", type=Path, required=True, help="folder for the weights")
+    load.add_argument("--backbone", help="refuse a file of another backbone")
+    load.add_argument(
+        "--time-axis", help="CNN-LSTM and CNN-GRU: as_released (how the released code trained; default) or per_frame"
+    )
+    load.set_defaults(run=_import)
+
+    show = actions.add_parser("show", help="what a folder of weights holds")
+    show.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished stage, or of imported weights")
+    show.set_defaults(run=_show)
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
@@ -89,14 +151,41 @@ def _prepare(args: argparse.Namespace, console: Console) -> None:
     from tdd.preprocess.prepare import prepare
     from tdd.progress import step
 
-    with step("Aligned faces", console) as progress:
-        done = prepare(args.root, args.out, load_recipe(args.recipe).clip, args.workers, progress)
+    with step("Aligned faces", console, "videos") as progress:
+        done = prepare(args.root, args.out, load_recipe(args.recipe).clip, args.workers, progress, args.mean_face)
     console.print(count_table(done.store.index).to_string(), highlight=False)
     console.print(
         f"{len(done.store.index)} videos in {args.out}, {done.made} of them made now, {len(done.failed)} left out."
     )
     for row in done.failed.head(5).itertuples():
         console.print(f"  left out: {row.video_id}: {row.reason}", highlight=False, markup=False)
+
+
+def _check_data(args: argparse.Namespace, console: Console) -> int:
+    from tdd.files import write_json
+    from tdd.preprocess.check import check_root
+    from tdd.preprocess.check_text import print_check
+    from tdd.progress import step
+
+    with step("Opening every video", console) as progress:
+        report = check_root(args.root, args.deep, args.workers, progress)
+    print_check(report, console)
+    if args.json:
+        try:
+            write_json(args.json, report.to_dict())
+        except OSError as error:
+            raise TddError(f"{args.json} cannot be written ({error.strerror}); choose another file.") from error
+    return int(report.verdict)
+
+
+def _fetch_splits(args: argparse.Namespace, console: Console) -> None:
+    from tdd.preprocess.fetch import SPLITS_URL, fetch_splits
+
+    written = fetch_splits(args.root, args.url or SPLITS_URL)
+    for path in written:
+        console.print(f"{path}: fetched", highlight=False, markup=False)
+    if not written:
+        console.print("The official lists are all there.")
 
 
 def _train(args: argparse.Namespace, console: Console) -> None:
@@ -111,6 +200,37 @@ def _train(args: argparse.Namespace, console: Console) -> None:
         raise TddError(" ".join(failures))
 
 
+def _recipe(args: argparse.Namespace, console: Console) -> None:
+    from tdd.config import load_recipe
+    from tdd.origins import describe_recipe
+
+    console.print(describe_recipe(load_recipe(args.recipe)), end="", highlight=False, markup=False)
+
+
+def _evaluate(args: argparse.Namespace, console: Console) -> None:
+    from tdd.data.store import ClipStore
+    from tdd.evaluate import evaluate_checkpoint
+    from tdd.inspection import metric_lines
+    from tdd.progress import step
+
+    with step("Scoring the test videos", console):
+        record = evaluate_checkpoint(args.checkpoint, ClipStore(args.store), args.out)
+    console.print("\n".join(metric_lines(record["metrics"])), highlight=False, markup=False)
+
+
+def _import(args: argparse.Namespace, console: Console) -> None:
+    from tdd.importing import import_published
+
+    done = import_published(args.file, args.out, args.backbone, args.time_axis)
+    console.print(f"{args.out} now holds {done.to_text()}", highlight=False, markup=False)
+
+
+def _show(args: argparse.Namespace, console: Console) -> None:
+    from tdd.inspection import weights_text
+
+    console.print(weights_text(args.folder), highlight=False, markup=False)
+
+
 def _report(args: argparse.Namespace, console: Console) -> None:
     from tdd.plots import draw_figures
     from tdd.report import write_report
@@ -121,18 +241,18 @@ def _report(args: argparse.Namespace, console: Console) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a user's error is one sentence and exit code 2."""
+    """Run one command and return its exit code; a user's error is one sentence and exit code 2."""
     args = build_parser().parse_args(arguments)
     console = Console(soft_wrap=True)
     try:
-        args.run(args, console)
+        code = args.run(args, console)
     except TddError as error:
         Console(stderr=True, soft_wrap=True).print(f"tdd: {error}", highlight=False, markup=False, style="red")
         return USER_ERROR
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted; the same command goes on from here.")
         return INTERRUPTED
-    return 0
+    return code or 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from rich.console import Console
 from tdd.config import load_recipe
 from tdd.errors import TddError
 from tdd.files import check_space, check_writable, write_json
+from tdd.names import CELEB_DF_METHOD, FACESHIFTER
 from tdd.plots import draw_figures
 from tdd.preprocess.prepare import prepare
 from tdd.progress import step
@@ -63,7 +64,7 @@ def run_demo(
     data, store = out / "data", out / "store"
     with step("1/4 Synthetic videos", console) as progress:
         write_benchmark(data, size, workers=workers, progress=progress)
-    with step("2/4 Aligned faces", console) as progress:
+    with step("2/4 Aligned faces", console, "videos") as progress:
         prepared = prepare(data, store, recipe.clip, workers, progress)
     if len(prepared.failed):
         console.print(
@@ -99,7 +100,7 @@ def _job_sentence(job: Job, out: Path) -> str:
         found = f"clip retrieval in 32: {metrics['retrieval']:.2f}, target spread {metrics['target_std']:.2f}"
     else:
         found = ", ".join(
-            f"{name} {metrics[name]['auc']:.2f}" for name in ("FaceShifter", "Celeb-DF") if name in metrics
+            f"{name} {metrics[name]['auc']:.2f}" for name in (FACESHIFTER, CELEB_DF_METHOD) if name in metrics
         )
     return f"{job.run}: {record.get('seconds', 0):.0f} s; {found}"
 

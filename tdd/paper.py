@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tdd.names import CELEB_DF, FACESHIFTER
+
 CITATION = (
     'S. Kim, B. Son, H. Ahn, C. Jin, "Efficient Deep Learning-based Deepfake Detection with Local and Global '
     'Temporal Information", IEIE Summer Conference 2024'
 )
 
-TEST_SETS = ("FaceShifter", "Celeb-DF-v2")
+TEST_SETS = (FACESHIFTER, CELEB_DF)
 """The columns of the paper's table: an unseen method, and an unseen data set."""
 
-TEST_VIDEOS = {"FaceShifter": (140, 140), "Celeb-DF-v2": (340, 178)}
+TEST_VIDEOS = {FACESHIFTER: (140, 140), CELEB_DF: (340, 178)}
 """Fake and real videos of each test set at full size."""
 
 
@@ -40,7 +42,7 @@ class PaperRow:
 
 
 def _row(name: str, label: str, backbone: str, ssl_weight: float, face_shifter: float, celeb_df: float) -> PaperRow:
-    return PaperRow(name, label, backbone, ssl_weight, {"FaceShifter": face_shifter, "Celeb-DF-v2": celeb_df})
+    return PaperRow(name, label, backbone, ssl_weight, {FACESHIFTER: face_shifter, CELEB_DF: celeb_df})
 
 
 ROWS = (

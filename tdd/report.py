@@ -12,8 +12,8 @@ import pandas as pd
 from tdd import paper
 from tdd.files import check_writable, write_atomically
 from tdd.metrics import newcombe_interval
+from tdd.names import SEEN_METHODS
 from tdd.results import (
-    SEEN_METHODS,
     SYNTHETIC_SENTENCE,
     TEST_SETS,
     Row,

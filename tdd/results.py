@@ -18,11 +18,10 @@ from tdd import paper
 from tdd.errors import TddError
 from tdd.files import read_json
 from tdd.metrics import auc, auc_interval, video_scores
+from tdd.names import CELEB_DF, FACEFORENSICS, SEEN_METHODS
 from tdd.records import RECORD, SCHEMA
 
 CHECKS = "checks.json"
-FACEFORENSICS = "FaceForensics++"
-SEEN_METHODS = ("Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures")
 TEST_SETS = (*paper.TEST_SETS, *SEEN_METHODS)
 SYNTHETIC_SENTENCE = "These numbers come from the synthetic benchmark; they cannot confirm or refute the paper's."
 
@@ -144,7 +143,7 @@ def on_test_set(videos: pd.DataFrame, name: str) -> pd.DataFrame:
     if name not in TEST_SETS:
         raise TddError(f"Test set {name!r} is unknown; known are {', '.join(TEST_SETS)}.")
     test = videos[videos["split"] == "test"]
-    if name == "Celeb-DF-v2":
+    if name == CELEB_DF:
         return test[test["dataset"] == name]
     reals = (test["dataset"] == FACEFORENSICS) & (test["label"] == 0)
     return test[reals | ((test["method"] == name) & (test["label"] == 1))]

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tdd.config import Recipe, recipe_from_dict
-from tdd.data.store import ClipStore
+from tdd.data.store import SIZES, ClipStore
 from tdd.errors import TddError
-from tdd.files import write_json
+from tdd.files import as_json, write_json
 from tdd.paper import ROWS, PaperRow
 from tdd.parallel import InlinePool, begin_worker, cpu_count
-from tdd.records import read_record
+from tdd.records import UNREAD, read_record
 
 STUDY = "study.json"
 SCRATCH = PaperRow("scratch", "no stage 1", "cnn_gru_attention", 0.0, {})
@@ -100,9 +100,13 @@ def run_study(
 
     Returns:
         one sentence for each run that failed; empty when all went well.
+
+    Raises:
+        TddError: no store, a store of other crops than the recipe's, or runs of other settings in ``out``.
     """
     rows, seeds = tuple(rows), tuple(seeds)
     jobs, clips = table_jobs(rows, seeds), ClipStore(store)
+    clips.require(recipe.clip, *SIZES, "frame_rate")
     for job in jobs:
         _refuse_other_runs(job, out, recipe, clips.fingerprint)
     write_json(out / STUDY, _describe(rows, seeds, recipe, clips))
@@ -122,19 +126,12 @@ def _refuse_other_runs(job: Job, out: Path, recipe: Recipe, fingerprint: str) ->
     record = read_record(out / job.run)
     if record is None:
         return
-    unread = {"name", "machine"} | ({"stage2", "evaluation"} if job.stage == 1 else set())
+    unread = UNREAD[f"stage{job.stage}"]
     same = {key: value for key, value in record["recipe"].items() if key not in unread}
-    mine = {key: value for key, value in _plain(recipe.to_dict()).items() if key not in unread}
+    mine = {key: value for key, value in as_json(recipe.to_dict()).items() if key not in unread}
     if same != mine or record["data"]["fingerprint"] != fingerprint:
         what = "other settings" if same != mine else "other data"
         raise TddError(f"{out / job.run} is a finished run with {what}; choose another folder or delete that one.")
-
-
-def _plain(value: Any) -> Any:
-    """As JSON gives it back: tuples are lists."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class _Scheduler:

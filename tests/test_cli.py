@@ -25,6 +25,9 @@ def sentence(capsys):
         (["prepare", "--root", "{out}", "--out", "{out}"], "No data set was found"),
         (["prepare", "--root", "{out}", "--out", "{out}", "--recipe", "mine"], "known recipes"),
         (["train", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
+        (["evaluate", "--checkpoint", "{out}", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
+        (["checkpoint", "show", "{out}"], "holds no finished weights"),
+        (["checkpoint", "import", "{out}.pth", "--out", "{out}"], "cannot be read"),
         (["report", "--study", "{out}"], "study.json"),
     ],
 )

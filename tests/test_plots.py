@@ -11,8 +11,8 @@ from PIL import Image
 
 from tdd.data.video import write_video
 from tdd.errors import TddError
+from tdd.names import FACEFORENSICS_METHODS
 from tdd.plots import draw_contact_sheet, draw_figures, draw_roc, draw_ssl_weight, draw_stage1, draw_table
-from tdd.plots.contact import METHODS
 from tdd.report import make_report
 from tdd.results import load_study
 from tests.fake_study import write_study
@@ -53,7 +53,7 @@ def write_data(study: Path) -> None:
     forged[:, 8:28, 8:28] += 100
     for target, source in (("000", "001"), ("002", "003")):
         folders = [("original_sequences/youtube", target, frames)]
-        folders += [(f"manipulated_sequences/{m}", f"{target}_{source}", forged) for m in METHODS]
+        folders += [(f"manipulated_sequences/{m}", f"{target}_{source}", forged) for m in FACEFORENSICS_METHODS]
         for folder, name, shot in folders[: None if target == "002" else 3]:
             (root / folder / "c23/videos").mkdir(parents=True, exist_ok=True)
             write_video(root / folder / "c23/videos" / f"{name}.mp4", shot)
@@ -145,7 +145,7 @@ def test_contact_sheet_takes_the_target_that_all_methods_forge(tmp_path, figures
     write_data(tmp_path)
     sheet = np.asarray(Image.open(draw_contact_sheet(tmp_path, tmp_path / "sheet.png")).convert("L")).astype(int)
     labels = texts(figures[0])
-    assert [label for label in labels if label in METHODS] == list(METHODS)
+    assert [label for label in labels if label in FACEFORENSICS_METHODS] == list(FACEFORENSICS_METHODS)
     # the last column is blank for the real row, and shows the altered square for the first fake
     column = sheet[:, -110:]
     assert column[40:145].min() > 230

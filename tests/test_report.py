@@ -9,8 +9,9 @@ from sklearn.metrics import roc_auc_score
 
 from tdd import paper
 from tdd.errors import TddError
+from tdd.names import SEEN_METHODS
 from tdd.report import WIDTH, write_report
-from tdd.results import SEEN_METHODS, SYNTHETIC_SENTENCE, TEST_SETS, load_study, ranking
+from tdd.results import SYNTHETIC_SENTENCE, TEST_SETS, load_study, ranking
 from tests.fake_study import ROWS, edit_json, write_study
 
 

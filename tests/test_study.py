@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from tdd.config import load_recipe
@@ -51,7 +53,8 @@ def test_a_run_in_another_process_gives_the_same_numbers(finished, tmp_path):
 
 def test_runs_of_other_settings_or_data_are_not_mixed_in(finished, tmp_path):
     with pytest.raises(TddError, match="with other settings"):
-        run_study(finished / "store", finished, load_recipe("demo"), select_rows(["scratch"]), [0])
+        longer = dataclasses.replace(RECIPE, stage2=dataclasses.replace(RECIPE.stage2, epochs=3))
+        run_study(finished / "store", finished, longer, select_rows(["scratch"]), [0])
     random_store(tmp_path / "store", videos=7)
     with pytest.raises(TddError, match="with other data"):
         run_study(tmp_path / "store", finished, RECIPE, select_rows(["scratch"]), [0])
@@ -63,3 +66,10 @@ def test_a_failed_stage_1_stops_only_what_needs_it(tmp_path):
     assert len(failures) == 2
     assert "fewer than one batch" in failures[0] and "for stage1/cnn_gru_attention-seed0 failed" in failures[1]
     assert read_record(tmp_path / "stage2/scratch-seed0") is not None
+
+
+def test_a_store_of_other_crops_is_refused_before_anything_runs(tmp_path):
+    random_store(tmp_path / "store", faces=4)
+    with pytest.raises(TddError, match=r"prepared with clip\.canvas = 72 and 110 is needed"):
+        run_study(tmp_path / "store", tmp_path / "out", load_recipe("demo"), select_rows(None), [0])
+    assert not (tmp_path / "out").exists()

@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 
 from tdd.data.video import read_video
 from tdd.errors import TddError
+from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_METHODS
 from tdd.plots.style import INK, drawing
-from tdd.results import SEEN_METHODS
 
-METHODS = (*SEEN_METHODS, "FaceShifter")
 FRAMES = 3
 """Moments shown of each video, evenly spaced."""
 
@@ -63,15 +62,15 @@ def draw_contact_sheet(study_dir: Path, path: Path, *, synthetic: bool = True) -
 
 def _faceforensics(data: Path) -> list[_Strip]:
     """The first test target that every method forges, else the first that any does."""
-    root = data / "FaceForensics++"
+    root = data / FACEFORENSICS
     reals = root / "original_sequences/youtube/c23/videos"
     best: list[tuple[str, Path]] = []
     for target, source in _test_pairs(root):
-        paths = {m: root / f"manipulated_sequences/{m}/c23/videos/{target}_{source}.mp4" for m in METHODS}
+        paths = {m: root / f"manipulated_sequences/{m}/c23/videos/{target}_{source}.mp4" for m in FACEFORENSICS_METHODS}
         found = [(method, path) for method, path in paths.items() if path.is_file()]
         if (reals / f"{target}.mp4").is_file() and len(found) > len(best[1:]):
             best = [("Real", reals / f"{target}.mp4"), *found]
-        if len(found) == len(METHODS):
+        if len(found) == len(FACEFORENSICS_METHODS):
             break
     return _strips(best)
 
@@ -85,7 +84,7 @@ def _test_pairs(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _celeb_df(data: Path) -> list[_Strip]:
-    root = data / "Celeb-DF-v2"
+    root = data / CELEB_DF
     for fake in sorted((root / "Celeb-synthesis").glob("id*_id*_*.mp4")):
         target, _, number = fake.stem.split("_")
         real = root / "Celeb-real" / f"{target}_{number}.mp4"
