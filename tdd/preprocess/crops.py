@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from tdd.config import ClipConfig
+from tdd.data.video import FPS, VideoFile
 from tdd.errors import TddError
 
 Item = TypeVar("Item")
@@ -98,6 +99,43 @@ def align_face(
         raise TddError("the landmarks lie in one place, and no alignment follows from them; mend them")
     transform[:, 2] += clip.crop / 2 - (transform[:, :2] @ (x, y) + transform[:, 2])
     return cv2.warpAffine(image, transform, (clip.crop, clip.crop), flags=cv2.INTER_LINEAR)
+
+
+def face_crops(video: VideoFile, points: np.ndarray, target: np.ndarray, clip: ClipConfig) -> Iterator[np.ndarray]:
+    """Aligned faces of one video at 25 fps: what every clip of the package is cut from.
+
+    Args:
+        video: not yet read.
+        points: landmarks of each frame of the file, px, shape (T, 68, 2).
+        target: mean face, px of the canvas, shape (68, 2).
+        clip: frame rate, side of the crop, and the fewest frames.
+
+    Yields:
+        RGB uint8, shape (crop, crop, 3).
+
+    Raises:
+        TddError: the video cannot be read, is shorter than a clip or not as long as its landmarks, or a face cannot be
+            aligned; the sentence names the frame.
+    """
+    fitting = (
+        (frame, points[frame.source].astype(np.float64))
+        for frame in video.shown(clip.frame_rate)
+        if frame.source < len(points)
+    )
+    count = 0
+    for frame, own, steady in steady_landmarks(fitting):
+        try:
+            yield align_face(frame.rgb(), own, steady, target, clip)
+        except TddError as error:
+            raise TddError(f"{video.path}, frame {frame.source}: {error}.") from error
+        count += 1
+    if video.decoded != len(points):
+        raise TddError(
+            f"{video.path} has {video.decoded} frames and its landmarks {len(points)}; one is cut short or belongs to "
+            "another video: copy or make it again."
+        )
+    if count < clip.frames:
+        raise TddError(f"{video.path} has {count} frames at {FPS} fps, and a clip takes {clip.frames}.")
 
 
 def mean_face(shapes: np.ndarray, canvas: int, rounds: int = 5) -> np.ndarray:

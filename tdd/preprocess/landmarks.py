@@ -35,6 +35,11 @@ def read_landmarks(root: Path, video: str) -> np.ndarray:
     path = landmark_path(root, video)
     if not path.is_file():
         raise TddError(f"{path} is missing; every video needs its 68 landmarks per frame there, shape (frames, 68, 2).")
+    return read_points(path)
+
+
+def read_points(path: Path) -> np.ndarray:
+    """Open a file of landmarks; result and errors as :func:`read_landmarks`."""
     try:
         points: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:

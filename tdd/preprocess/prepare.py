@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,13 +13,13 @@ import pandas as pd
 
 from tdd.config import ClipConfig
 from tdd.data.store import INDEX, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
-from tdd.data.video import FPS, SAMPLES_PER_FRAME, VideoFile
+from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
 from tdd.files import check_plan, check_space, disk_errors_told, held_alone, remove_partials, whole_file
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
 from tdd.parallel import Progress, parallel_map
 from tdd.preprocess.catalog import read_catalog
-from tdd.preprocess.crops import align_face, mean_face, steady_landmarks
+from tdd.preprocess.crops import face_crops, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.landmarks import landmark_path, read_landmarks, read_mean_face
 
@@ -128,33 +127,10 @@ def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, ro
     """Align and store one video, frame by frame; a user's error comes back as a row with a ``reason``."""
     video = VideoFile(root / row["path"])
     try:
-        crops = _crops(video, read_landmarks(root, row["path"]), target, clip)
+        crops = face_crops(video, read_landmarks(root, row["path"]), target, clip)
         return write_clip(out, row, crops, video.sound())
     except TddError as error:
         return {"video_id": row["video_id"], "path": row["path"], "reason": str(error)}
-
-
-def _crops(video: VideoFile, points: np.ndarray, target: np.ndarray, clip: ClipConfig) -> Iterator[np.ndarray]:
-    """Aligned faces at 25 fps, each of shape (crop, crop, 3); the video and its landmarks must be of one length."""
-    fitting = (
-        (frame, points[frame.source].astype(np.float64))
-        for frame in video.shown(clip.frame_rate)
-        if frame.source < len(points)
-    )
-    count = 0
-    for frame, own, steady in steady_landmarks(fitting):
-        try:
-            yield align_face(frame.rgb(), own, steady, target, clip)
-        except TddError as error:
-            raise TddError(f"{video.path}, frame {frame.source}: {error}.") from error
-        count += 1
-    if video.decoded != len(points):
-        raise TddError(
-            f"{video.path} has {video.decoded} frames and its landmarks {len(points)}; one is cut short or belongs to "
-            "another video: copy or make it again."
-        )
-    if count < clip.frames:
-        raise TddError(f"{video.path} has {count} frames at {FPS} fps, and a clip takes {clip.frames}.")
 
 
 def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given: np.ndarray | None) -> np.ndarray:
