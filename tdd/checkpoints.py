@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ State = dict[str, Tensor]
 
 WEIGHTS = "weights.safetensors"
 INFO = "weights.json"
+MEAN_FACE = "mean_face"
+"""Name of the tensor that belongs to no part."""
 
 STAGE1_PARTS = ("student.backbone", "student.projector", "teacher.backbone", "teacher.projector")
 STAGE2_PARTS = ("backbone", "head")
@@ -35,10 +39,16 @@ class Weights:
     parts: dict[str, State]
     info: dict[str, Any]
     """What :func:`weights_info` gives; ``source`` too where the weights come from a published file."""
+    mean_face: np.ndarray | None = None
+    """What the faces of the training clips were aligned to: float32, shape (68, 2), px of the canvas, if known."""
 
 
 def weights_info(
-    recipe: Recipe, seed: int | None, metrics: Mapping[str, Any], fingerprint: str | None
+    recipe: Recipe,
+    seed: int | None,
+    metrics: Mapping[str, Any],
+    fingerprint: str | None,
+    synthetic: bool | None = None,
 ) -> dict[str, Any]:
     """What every export says of itself.
 
@@ -47,11 +57,13 @@ def weights_info(
         seed: of the run; ``None`` where it is not known.
         metrics: what the run measured.
         fingerprint: of the clip store it was trained on; ``None`` where it is not known.
+        synthetic: whether that store holds the synthetic benchmark; ``None`` where it is not known.
 
     Returns:
         ``recipe``, ``seed``, ``metrics``, ``data``, and the versions of code and packages.
     """
-    known = {"recipe": recipe.to_dict(), "seed": seed, "metrics": dict(metrics), "data": {"fingerprint": fingerprint}}
+    data = {"fingerprint": fingerprint, "synthetic": synthetic}
+    known = {"recipe": recipe.to_dict(), "seed": seed, "metrics": dict(metrics), "data": data}
     return known | provenance()
 
 
@@ -70,6 +82,8 @@ def export_weights(folder: Path, weights: Weights) -> None:
         for part, state in weights.parts.items()
         for name, tensor in state.items()
     }
+    if weights.mean_face is not None:
+        tensors[MEAN_FACE] = torch.tensor(weights.mean_face, dtype=torch.float32)
     write_atomically(folder / WEIGHTS, save(tensors))
     write_json(folder / INFO, {"kind": weights.kind, "backbone": weights.backbone} | weights.info)
 
@@ -95,6 +109,7 @@ def import_weights(folder: Path, kind: str | None = None, backbone: str | None =
         tensors = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise TddError(f"{folder / WEIGHTS} is damaged ({error}); run that stage again.") from error
+    target = tensors.pop(MEAN_FACE, None)
     parts: dict[str, State] = {part: {} for part in PARTS[kind]}
     for key, tensor in tensors.items():
         part, _, name = key.partition("/")
@@ -103,7 +118,7 @@ def import_weights(folder: Path, kind: str | None = None, backbone: str | None =
                 f"{folder / WEIGHTS} holds an unknown part '{part}'; {kind} weights have {', '.join(PARTS[kind])}."
             )
         parts[part][name] = tensor
-    return Weights(kind, backbone, parts, info)
+    return Weights(kind, backbone, parts, info, None if target is None else target.numpy())
 
 
 def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:

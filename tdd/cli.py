@@ -116,6 +116,9 @@ def _add_checkpoint(commands: Any) -> None:
     load.add_argument(
         "--time-axis", help="CNN-LSTM and CNN-GRU: as_released (how the released code trained; default) or per_frame"
     )
+    load.add_argument(
+        "--mean-face", type=Path, metavar="FILE.npy", help="68 points, px of the canvas, that its clips were aligned to"
+    )
     load.set_defaults(run=_import)
 
     show = actions.add_parser("show", help="what a folder of weights holds")
@@ -221,7 +224,7 @@ def _evaluate(args: argparse.Namespace, console: Console) -> None:
 def _import(args: argparse.Namespace, console: Console) -> None:
     from tdd.importing import import_published
 
-    done = import_published(args.file, args.out, args.backbone, args.time_axis)
+    done = import_published(args.file, args.out, args.backbone, args.time_axis, args.mean_face)
     console.print(f"{args.out} now holds {done.to_text()}", highlight=False, markup=False)
 
 

@@ -192,8 +192,8 @@ def detect(
 
     metrics = write_scores(stage.detector, store, recipe, run)
     parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
-    info = weights_info(recipe, seed, metrics, store.fingerprint)
-    export_weights(run, Weights("stage2", row.backbone, parts, info))
+    info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
+    export_weights(run, Weights("stage2", row.backbone, parts, info, store.mean_face()))
     described = {"id": row.id, "label": row.label, "backbone": row.backbone, "ssl_weight": row.ssl_weight}
     Record(
         kind="stage2", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),

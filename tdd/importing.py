@@ -25,6 +25,7 @@ from tdd.files import check_space, check_writable, sha256
 from tdd.models import BACKBONES, accepted_arguments
 from tdd.models.backbones.frames import check_time_axis
 from tdd.models.published import published_names, to_own
+from tdd.preprocess.landmarks import read_mean_face
 
 RELEASED_TIME_AXIS = "as_released"
 RELEASED_STAGE1_PATCH = 14
@@ -89,6 +90,11 @@ class Imported:
             )
         elif recurrent:
             lines.append("The network runs with time_axis = per_frame; the released code trained it as_released.")
+        if kind == "stage2" and self.weights.mean_face is None:
+            lines.append(
+                "The file does not hold the mean face that its training clips were aligned to, and tdd predict needs "
+                "it: give it here or there with --mean-face (RealForensics' own is its 20words_mean_face.npy)."
+            )
         return "\n".join(lines)
 
 
@@ -96,7 +102,13 @@ def _counts(tensors: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({count} tensor{'s' * (count != 1)})" for name, count in tensors.items())
 
 
-def import_published(file: Path, out: Path, backbone: str | None = None, time_axis: str | None = None) -> Imported:
+def import_published(
+    file: Path,
+    out: Path,
+    backbone: str | None = None,
+    time_axis: str | None = None,
+    mean_face_file: Path | None = None,
+) -> Imported:
     """Write a published file's weights as stage-1 or stage-2 weights of this package, whichever it holds.
 
     Args:
@@ -105,6 +117,8 @@ def import_published(file: Path, out: Path, backbone: str | None = None, time_ax
         out: folder for the weights; must not hold weights yet.
         backbone: refuse a file of another backbone.
         time_axis: of the recurrent backbones: ``as_released`` (default) or ``per_frame``.
+        mean_face_file: what the faces were aligned to in training, ``.npy`` of shape (68, 2), px of the canvas; kept
+            with the weights, for no published file holds it.
 
     Returns:
         the weights written, and what was taken of the file.
@@ -127,7 +141,8 @@ def import_published(file: Path, out: Path, backbone: str | None = None, time_ax
     left_out |= unused
     taken = {part: len(state) for part, state in parts.items()}
     source = {"file": file.name, "sha256": digest, "taken": taken, "left_out": left_out}
-    weights = Weights(layout.kind, found, parts, weights_info(recipe, None, {}, None) | {"source": source})
+    target = None if mean_face_file is None else read_mean_face(mean_face_file, recipe.clip.canvas)
+    weights = Weights(layout.kind, found, parts, weights_info(recipe, None, {}, None) | {"source": source}, target)
     check_space(out, sum(tensor.nbytes for state in parts.values() for tensor in state.values()))
     check_writable(out)
     export_weights(out, weights)

@@ -30,6 +30,7 @@ def weights_text(folder: Path) -> str:
     lines.append(f"seed: {_known(info.get('seed'))}")
     lines += ["metrics:", *metric_lines(info.get("metrics") or {})]
     lines.append(f"data: {_known(info.get('data', {}).get('fingerprint'))}")
+    lines.append(f"mean face: {'not known' if weights.mean_face is None else 'kept'}")
     packages = info.get("packages", {})
     lines.append(f"made with: tdd {_known(info.get('code', {}).get('version'))}, torch {_known(packages.get('torch'))}")
     source = info.get("source")

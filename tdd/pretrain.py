@@ -238,8 +238,8 @@ def pretrain(
     fit(stage, loader(clips, batches, recipe), validation, recipe.stage1, recipe, run, report)
 
     last = stage.history[-1]
-    info = weights_info(recipe, seed, last, store.fingerprint)
-    export_weights(run, Weights("stage1", backbone, stage.parts(), info))
+    info = weights_info(recipe, seed, last, store.fingerprint, bool(store.plan["synthetic"]))
+    export_weights(run, Weights("stage1", backbone, stage.parts(), info, store.mean_face()))
     Record(
         kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": len(clips), "words": len(clips.words)}, history=stage.history,

@@ -8,6 +8,8 @@ import numpy as np
 
 from tdd.data.store import ClipStore, write_clip, write_index
 from tdd.files import write_json
+from tdd.preprocess.crops import mean_face
+from tests.preprocess.trees import face_points
 
 METHODS = ("real", "Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "FaceShifter")
 
@@ -39,5 +41,6 @@ def random_store(
         for number in range(videos):
             add(f"Celeb-DF-v2/{method}/{number}", "Celeb-DF-v2", method, "test", 2 * frames)
     write_json(folder / "plan.json", {"synthetic": True, "canvas": canvas, "crop": crop, "frame_rate": "timestamps"})
+    np.save(folder / "mean_face.npy", mean_face(face_points(1), canvas))
     write_index(folder, rows)
     return ClipStore(folder)

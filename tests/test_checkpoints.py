@@ -1,3 +1,6 @@
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,7 +12,8 @@ from tdd.errors import TddError
 @pytest.fixture
 def weights():
     module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    return Weights("stage2", "csn", {"backbone": module.state_dict(), "head": {"weight": torch.randn(2)}}, {"seed": 3})
+    parts = {"backbone": module.state_dict(), "head": {"weight": torch.randn(2)}}
+    return Weights("stage2", "csn", parts, {"seed": 3}, np.arange(136, dtype=np.float32).reshape(68, 2))
 
 
 def test_a_round_trip_keeps_every_tensor_and_the_facts(tmp_path, weights):
@@ -21,6 +25,12 @@ def test_a_round_trip_keeps_every_tensor_and_the_facts(tmp_path, weights):
         for name, tensor in state.items():
             assert torch.equal(back.parts[part][name], tensor)
     load_part(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), back.parts["backbone"], "backbone")
+    np.testing.assert_array_equal(back.mean_face, np.arange(136).reshape(68, 2))
+
+
+def test_weights_without_a_mean_face_have_none(tmp_path, weights):
+    export_weights(tmp_path, dataclasses.replace(weights, mean_face=None))
+    assert import_weights(tmp_path).mean_face is None
 
 
 def test_other_tensors_are_named(weights):

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from tdd.checkpoints import WEIGHTS, import_weights
@@ -57,8 +58,13 @@ def test_deeperforensics_is_scored_as_faceforensics_against_its_reals(trained, m
 def test_weights_say_where_they_come_from(trained):
     folder, store, record = trained
     info = import_weights(folder / "run").info
-    assert info["data"] == {"fingerprint": store.fingerprint} and info["seed"] == 0
+    assert info["data"] == {"fingerprint": store.fingerprint, "synthetic": True} and info["seed"] == 0
     assert info["code"]["version"] and info["packages"] == record["packages"] and info["metrics"] == record["metrics"]
+
+
+def test_weights_keep_the_mean_face_of_their_store(trained):
+    folder, store, _ = trained
+    np.testing.assert_array_equal(import_weights(folder / "run").mean_face, np.load(store.folder / "mean_face.npy"))
 
 
 def test_show_says_what_a_run_holds(trained, capsys):
@@ -69,7 +75,7 @@ def test_show_says_what_a_run_holds(trained, capsys):
     assert "  head: 1 tensor, 32 parameters" in shown  # the tiny recipe has 32 channels
     assert "recipe: tiny, which differs from the paper's in" in shown and "  clip.crop = 42" in shown
     assert "stage2.methods" not in shown  # as in the paper
-    assert f"data: {store.fingerprint}" in shown and "6 reals and 6 fakes" in shown
+    assert "mean face: kept" in shown and f"data: {store.fingerprint}" in shown and "6 reals and 6 fakes" in shown
 
 
 def test_a_finished_evaluation_is_not_made_again_nor_mixed_with_another(trained, tmp_path):

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -28,7 +29,9 @@ from tdd.importing import import_published
 from tdd.models import build_backbone
 from tdd.models.published import to_own
 from tdd.paper import PaperRow
+from tdd.preprocess.crops import mean_face
 from tdd.records import read_record
+from tests.preprocess.trees import face_points
 from tests.published import GOLDEN, assert_golden, normal, published_state
 from tests.stores import random_store
 
@@ -135,7 +138,7 @@ def test_the_csn_of_realforensics_with_what_stage_2_has_no_use_for(tmp_path, cap
     said = capsys.readouterr().out
     assert "stage2 weights of csn" in said and "Taken: backbone (624 tensors), head (1 tensor)" in said
     assert "no use for them: ssl_head.* (30 tensors), target_encoder.* (1 tensor)" in said
-    assert "time_axis" not in said
+    assert "time_axis" not in said and "--mean-face" in said
     weights = import_weights(tmp_path / "out", "stage2", "csn")
     assert weights.info["source"]["file"] == "realforensics_ff.pth"
     assert weights.info["source"]["sha256"] == sha256(file)
@@ -202,6 +205,18 @@ def test_a_teacher_that_shares_the_students_memory_is_written_too(tmp_path):
     import_published(plain(shared, tmp_path), tmp_path / "out")
     parts = import_weights(tmp_path / "out", "stage1", "vivit").parts
     assert torch.equal(parts["teacher.backbone"]["embed.weight"], parts["student.backbone"]["embed.weight"])
+
+
+def test_a_mean_face_is_kept_with_imported_weights(vivit, tmp_path, capsys):
+    given = mean_face(face_points(1), 256)
+    np.save(tmp_path / "mean.npy", given)
+    command = ["checkpoint", "import", str(plain(vivit, tmp_path)), "--mean-face", str(tmp_path / "mean.npy"), "--out"]
+    assert main([*command, str(tmp_path / "out")]) == 0
+    assert "--mean-face" not in capsys.readouterr().out
+    np.testing.assert_array_equal(import_weights(tmp_path / "out").mean_face, given)
+    np.save(tmp_path / "mean.npy", given[:5])
+    assert main([*command, str(tmp_path / "other")]) == 2
+    assert "shape (5, 2)" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 def test_imported_stage_2_is_scored_by_the_command(vivit, tmp_path):

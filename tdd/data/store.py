@@ -30,6 +30,7 @@ from tdd.errors import TddError
 from tdd.files import read_json, whole_file, write_json
 
 INDEX = "index.parquet"
+MEAN_FACE = "mean_face.npy"
 PLAN = "plan.json"
 SIZES = ("canvas", "crop")
 """The settings of a clip that fix the sizes of a stored face; a plan keeps them under the same names."""
@@ -180,6 +181,11 @@ class ClipStore:
                     f"{self.folder} was prepared with clip.{name} = {present} and {wanted} is needed; "
                     "prepare a store with the same recipe."
                 )
+
+    def mean_face(self) -> np.ndarray | None:
+        """What the faces were aligned to: float32, shape (68, 2), px of the canvas; ``None`` where it was not kept."""
+        path = self.folder / MEAN_FACE
+        return np.load(path, allow_pickle=False) if path.is_file() else None
 
     def frames(self, video_id: str, start: int, count: int) -> np.ndarray:
         """Frames ``start`` to ``start + count`` of a video, RGB uint8, shape (count, crop, crop, 3), memory-mapped.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tdd.config import ClipConfig
-from tdd.data.store import INDEX, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
+from tdd.data.store import INDEX, MEAN_FACE, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
 from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
 from tdd.files import check_plan, check_space, disk_errors_told, held_alone, remove_partials, whole_file
@@ -24,7 +24,6 @@ from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.landmarks import landmark_path, read_landmarks, read_mean_face
 
 QUARANTINE = "quarantine.csv"
-MEAN_FACE = "mean_face.npy"
 MEAN_FACE_VIDEOS = 500
 TYPICAL_FRAMES = {LRW: 29, FACEFORENSICS: 510, CELEB_DF: 360}
 """Frames a video, for the estimate of disk space before anything is decoded."""
