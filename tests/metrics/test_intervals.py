@@ -1,144 +1,15 @@
-"""Metrics against scikit-learn, pair counting, closed forms and simulation."""
+"""Intervals against the pair matrix, closed forms and plain resampling; their coverage is in test_coverage.py."""
 
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn import metrics as reference
 
 from tdd.errors import TddError
-from tdd.metrics import (
-    auc,
-    auc_interval,
-    bootstrap_auc,
-    delong_covariance,
-    newcombe_interval,
-    roc_band,
-    roc_curve,
-    video_scores,
-)
-
-
-def clip_table(*videos: tuple[str, int, list[float]]) -> pd.DataFrame:
-    rows = [
-        {"video_id": name, "dataset": "D", "method": "M", "label": label, "split": "test", "start": 25 * i, "logit": x}
-        for name, label, logits in videos
-        for i, x in enumerate(logits)
-    ]
-    return pd.DataFrame(rows)
-
-
-def binormal(rng: np.random.Generator, area: float, fakes: int, reals: int) -> tuple[np.ndarray, np.ndarray]:
-    """Normal scores of unit variance whose true AUC is ``area``: the classes lie sqrt(2) * z(area) apart."""
-    labels = np.r_[np.ones(fakes, int), np.zeros(reals, int)]
-    return labels, rng.normal(size=fakes + reals) + labels * np.sqrt(2) * norm.ppf(area)
-
-
-def tied_case(seed: int, levels: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.r_[np.ones(31, int), np.zeros(23, int)])
-    return labels, np.round(rng.normal(size=54) + labels, 0 if levels < 10 else 3)
-
-
-# --- video scores
-
-
-def test_video_score_is_the_sigmoid_of_the_mean_logit_not_the_mean_of_sigmoids():
-    videos = video_scores(clip_table(("a", 1, [4.0, -1.0]), ("b", 0, [-2.0])))
-    assert videos.loc["a", "logit"] == 1.5
-    assert videos.loc["a", "score"] == pytest.approx(1 / (1 + np.exp(-1.5)))
-    assert videos["clips"].to_dict() == {"a": 2, "b": 1}
-    assert videos["label"].to_dict() == {"a": 1, "b": 0}
-
-
-def test_one_file_name_in_two_method_folders_stays_two_videos():
-    videos = video_scores(clip_table(("Deepfakes/000_001", 1, [1.0]), ("FaceSwap/000_001", 1, [3.0])))
-    assert list(videos.index) == ["Deepfakes/000_001", "FaceSwap/000_001"]
-
-
-def test_order_of_clips_does_not_matter():
-    clips = clip_table(("a", 1, [4.0, -1.0, 2.0]), ("b", 0, [-2.0, 0.5]))
-    pd.testing.assert_frame_equal(video_scores(clips), video_scores(clips.iloc[::-1]))
-
-
-def test_logits_beyond_the_sigmoid_still_rank():
-    videos = video_scores(clip_table(("fake", 1, [60.0]), ("real", 0, [50.0])))
-    assert videos["score"].nunique() == 1
-    assert auc(videos["label"], videos["logit"]) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda t: t.assign(logit=[np.nan, 1.0, 2.0]), "not finite"),
-        (lambda t: pd.concat([t, t.iloc[:1]]), "more than once.*'a' at frame 0"),
-        (lambda t: t.assign(label=2), "0 .real. or 1 .fake."),
-        (lambda t: t.assign(label=[0, 1, 1]), "differ in label"),
-        (lambda t: t.drop(columns="start"), "lacks start"),
-        (lambda t: t.iloc[:0], "no clip"),
-    ],
-)
-def test_broken_clip_tables_are_refused(spoil, words):
-    clips = clip_table(("a", 1, [4.0, -1.0]), ("b", 0, [-2.0]))
-    with pytest.raises(TddError, match=words):
-        video_scores(spoil(clips))
-
-
-# --- AUC and ROC
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.integers(-3, 3), min_size=1, max_size=12),
-    st.lists(st.integers(-3, 3), min_size=1, max_size=12),
-)
-def test_auc_counts_pairs_with_ties_as_one_half(fakes, reals):
-    pairs = [(x > y) + (x == y) / 2 for x in fakes for y in reals]
-    labels = [1] * len(fakes) + [0] * len(reals)
-    assert auc(labels, fakes + reals) == pytest.approx(np.mean(pairs), abs=1e-12)
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("levels", [7, 50])
-def test_auc_and_curve_agree_with_scikit_learn(seed, levels):
-    labels, scores = tied_case(seed, levels)
-    assert auc(labels, scores) == pytest.approx(reference.roc_auc_score(labels, scores), abs=1e-12)
-    false_rate, true_rate, thresholds = reference.roc_curve(labels, scores, drop_intermediate=False)
-    curve = roc_curve(labels, scores)
-    np.testing.assert_allclose(curve.false_positive_rate, false_rate, atol=1e-12)
-    np.testing.assert_allclose(curve.true_positive_rate, true_rate, atol=1e-12)
-    np.testing.assert_array_equal(curve.thresholds, thresholds)
-
-
-def test_auc_is_the_area_under_the_curve_and_flips_with_the_sign():
-    labels, scores = tied_case(5)
-    curve = roc_curve(labels, scores)
-    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
-    assert auc(labels, scores) == pytest.approx(area, abs=1e-12)
-    assert auc(labels, -scores) == pytest.approx(1 - area, abs=1e-12)
-    assert auc(labels, np.exp(scores / 3)) == pytest.approx(area, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("labels", "scores", "words"),
-    [
-        ([1, 1], [0.1, 0.2], "both classes, got 0 real and 2 fake"),
-        ([0, 1], [0.1, np.inf], "1 of 2 scores are not finite"),
-        ([0, 2], [0.1, 0.2], "0 .real. or 1 .fake."),
-        ([0, 1, 1], [0.1, 0.2], "one length"),
-    ],
-)
-def test_scores_that_have_no_auc_are_refused(labels, scores, words):
-    for function in (auc, roc_curve, auc_interval, bootstrap_auc):
-        with pytest.raises(TddError, match=words):
-            function(labels, scores)
-
-
-# --- DeLong
+from tdd.metrics import auc, auc_interval, bootstrap_auc, delong_covariance, newcombe_interval, roc_band, roc_curve
+from tests.metrics.scored import binormal, tied_case
 
 
 def structural_variance(fakes: np.ndarray, reals: np.ndarray) -> float:
@@ -178,9 +49,6 @@ def test_a_single_video_of_a_class_has_an_auc_but_no_variance():
     assert auc([1, 0, 0], [2, 1, 3]) == 0.5
     with pytest.raises(TddError, match="at least two"):
         auc_interval([1, 0, 0], [2, 1, 3])
-
-
-# --- intervals
 
 
 @pytest.mark.parametrize("method", ["delong", "bootstrap"])
@@ -268,24 +136,3 @@ def test_roc_band_holds_the_curve_and_its_width_is_binomial():
 def test_unknown_interval_settings_are_refused(keywords, words):
     with pytest.raises(TddError, match=words):
         auc_interval([0, 0, 1, 1], [1, 3, 2, 4], **keywords)
-
-
-def coverage(area: float, size: int, trials: int, method: str, replicates: int = 0) -> float:
-    rng, hits = np.random.default_rng(11), 0
-    for trial in range(trials):
-        labels, scores = binormal(rng, area, size, size)
-        interval = auc_interval(labels, scores, method=method, seed=trial, replicates=replicates)
-        hits += interval.low <= area <= interval.high
-    return hits / trials
-
-
-def test_delong_covers_the_true_area():
-    # 400 trials: the standard error of a share of 0.95 is 0.011
-    assert 0.92 <= coverage(0.8, 60, 400, "delong") <= 0.98
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["delong", "bootstrap"])
-@pytest.mark.parametrize("area", [0.7, 0.87])
-def test_coverage_over_two_thousand_data_sets(method, area):
-    assert 0.93 <= coverage(area, 140, 2000, method, 1000) <= 0.97

@@ -1,0 +1,42 @@
+"""Video-level scores, what they are worth, and how far that can be trusted.
+
+Everything here takes arrays or tables and returns arrays or tables; nothing reads a file or a recipe.
+Labels are 0 for real and 1 for fake, and a higher score means "more likely fake".
+"""
+
+from tdd.metrics.intervals import (
+    Interval,
+    auc_interval,
+    bootstrap_auc,
+    delong_covariance,
+    newcombe_interval,
+    roc_band,
+)
+from tdd.metrics.ranking import (
+    RocCurve,
+    auc,
+    average_precision,
+    equal_error_rate,
+    partial_auc,
+    roc_curve,
+    tpr_at_fpr,
+)
+from tdd.metrics.scores import CLIP_COLUMNS, video_scores
+
+__all__ = [
+    "CLIP_COLUMNS",
+    "Interval",
+    "RocCurve",
+    "auc",
+    "auc_interval",
+    "average_precision",
+    "bootstrap_auc",
+    "delong_covariance",
+    "equal_error_rate",
+    "newcombe_interval",
+    "partial_auc",
+    "roc_band",
+    "roc_curve",
+    "tpr_at_fpr",
+    "video_scores",
+]
