@@ -4,6 +4,17 @@ Everything here takes arrays or tables and returns arrays or tables; nothing rea
 Labels are 0 for real and 1 for fake, and a higher score means "more likely fake".
 """
 
+from tdd.metrics.calibration import (
+    BINS,
+    EQUAL_CLASSES,
+    UNCALIBRATED,
+    Calibration,
+    brier_score,
+    expected_calibration_error,
+    fit_calibration,
+    reliability,
+)
+from tdd.metrics.comparison import Comparison, compare_areas, compare_systems, holm
 from tdd.metrics.intervals import (
     Interval,
     auc_interval,
@@ -24,17 +35,29 @@ from tdd.metrics.ranking import (
 from tdd.metrics.scores import CLIP_COLUMNS, video_scores
 
 __all__ = [
+    "BINS",
     "CLIP_COLUMNS",
+    "EQUAL_CLASSES",
+    "UNCALIBRATED",
+    "Calibration",
+    "Comparison",
     "Interval",
     "RocCurve",
     "auc",
     "auc_interval",
     "average_precision",
     "bootstrap_auc",
+    "brier_score",
+    "compare_areas",
+    "compare_systems",
     "delong_covariance",
     "equal_error_rate",
+    "expected_calibration_error",
+    "fit_calibration",
+    "holm",
     "newcombe_interval",
     "partial_auc",
+    "reliability",
     "roc_band",
     "roc_curve",
     "tpr_at_fpr",

@@ -1,0 +1,169 @@
+"""Whether a score of 0.8 means that 8 of 10 such videos are fake, and how to make it so.
+
+The chance of a fake depends on how many fakes there are. Test sets hold 1 fake for each real, or 2, or 5, for no better
+reason than how they were made; so everything here can weigh the classes to a stated share of fakes, the ``prior``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from tdd.errors import TddError
+from tdd.metrics.inputs import split_classes
+
+EQUAL_CLASSES = 0.5
+"""The prior at which stage 2 trains: see :func:`tdd.losses.detection_loss`."""
+
+BINS = 15
+"""Bins of equal width on [0, 1] (Guo et al., ICML 2017, arXiv 1706.04599)."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Chance of a fake from a logit: sigmoid(logit / ``temperature`` + ``bias``)."""
+
+    temperature: float
+    bias: float
+
+    def probability(self, logits: ArrayLike) -> np.ndarray:
+        """Calibrated chances of a fake, in [0, 1], of the shape of ``logits``."""
+        return expit(np.asarray(logits, float) / self.temperature + self.bias)
+
+
+UNCALIBRATED = Calibration(1.0, 0.0)
+"""The plain sigmoid."""
+
+
+def fit_calibration(labels: ArrayLike, logits: ArrayLike, prior: float | None = None) -> Calibration:
+    """Temperature and bias of greatest likelihood.
+
+    The labels 0 and 1 are moved inwards to 1 / (R + 2) and (F + 1) / (F + 2) for R reals and F fakes (Platt, Advances
+    in Large Margin Classifiers, 1999): without that, classes that the logits separate would have no finite temperature.
+
+    Args:
+        labels: 0 real, 1 fake, shape (N,); of videos that neither trained the detector nor test it.
+        logits: shape (N,).
+        prior: share of fakes for which the chances hold; ``None``: that of ``labels``.
+
+    Raises:
+        TddError: as :func:`tdd.metrics.auc`, a prior outside (0, 1), or logits that do not rise with the label.
+    """
+    kinds, values = _checked(labels, logits)
+    fakes = int(kinds.sum())
+    targets = np.where(kinds == 1, (fakes + 1) / (fakes + 2), 1 / (len(kinds) - fakes + 2))
+    weights = _weights(kinds, prior)
+    scale = values.std() or 1.0
+
+    def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
+        moved = free[0] * values / scale + free[1]
+        error = weights * (expit(moved) - targets)
+        likelihood = weights @ (np.logaddexp(0, moved) - targets * moved)
+        return float(likelihood), np.array([error @ values / scale, error.sum()])
+
+    best = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-10}).x
+    slope, bias = float(best[0] / scale), float(best[1])
+    if slope <= 0 or not np.isfinite(best).all():
+        raise TddError(
+            f"The logits of the {len(kinds)} videos do not rise from real to fake, so that no temperature makes them "
+            "chances; calibrate on more videos, or train a better detector."
+        )
+    return Calibration(1 / slope, bias)
+
+
+def reliability(
+    labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS, prior: float | None = None
+) -> pd.DataFrame:
+    """Predicted chance and observed share of fakes in bins of equal width; what a reliability diagram shows.
+
+    Args:
+        labels: 0 real, 1 fake, shape (N,).
+        probabilities: chances of a fake, in [0, 1], shape (N,); 1 belongs to the last bin.
+        bins: number of bins on [0, 1].
+        prior: share of fakes that the classes are weighed to; ``None``: as they are.
+
+    Returns:
+        one row a bin that holds videos: ``low`` and ``high`` (its limits), ``videos``, ``weight`` (its share of all,
+        weighed), ``predicted`` (mean chance) and ``observed`` (share of fakes).
+
+    Raises:
+        TddError: as :func:`tdd.metrics.auc`, no bin, a chance outside [0, 1], or a prior outside (0, 1).
+    """
+    kinds, values = _chances(labels, probabilities)
+    if bins < 1:
+        raise TddError(f"Calibration is measured in one bin at least, not {bins}.")
+    weights = _weights(kinds, prior)
+    place = np.minimum((values * bins).astype(int), bins - 1)
+    held, videos = np.unique(place, return_counts=True)
+    mass, predicted, observed = (
+        np.bincount(place, weights * part, bins)[held] for part in (np.ones(len(values)), values, kinds)
+    )
+    return pd.DataFrame(
+        {
+            "low": held / bins, "high": (held + 1) / bins, "videos": videos, "weight": mass / weights.sum(),
+            "predicted": predicted / mass, "observed": observed / mass,
+        }
+    )  # fmt: skip
+
+
+def expected_calibration_error(
+    labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS, prior: float | None = None
+) -> float:
+    """Mean distance between predicted chance and observed share of fakes over bins of equal width, in [0, 1].
+
+    Guo et al., ICML 2017 (arXiv 1706.04599), of the chance of a fake. On few videos it is above zero by chance even for
+    perfect chances.
+
+    Args:
+        labels: 0 real, 1 fake, shape (N,).
+        probabilities: chances of a fake, in [0, 1], shape (N,).
+        bins: number of bins on [0, 1].
+        prior: share of fakes that the classes are weighed to; ``None``: as they are.
+
+    Raises:
+        TddError: as :func:`reliability`.
+    """
+    table = reliability(labels, probabilities, bins, prior)
+    return float((table["weight"] * (table["predicted"] - table["observed"]).abs()).sum())
+
+
+def brier_score(labels: ArrayLike, probabilities: ArrayLike, prior: float | None = None) -> float:
+    """Mean squared distance between the chance of a fake and the label (Brier, 1950); 0.25 for a constant 0.5.
+
+    Args:
+        labels: 0 real, 1 fake, shape (N,).
+        probabilities: chances of a fake, in [0, 1], shape (N,).
+        prior: share of fakes that the classes are weighed to; ``None``: as they are.
+
+    Raises:
+        TddError: as :func:`reliability`.
+    """
+    kinds, values = _chances(labels, probabilities)
+    return float(np.average((values - kinds) ** 2, weights=_weights(kinds, prior)))
+
+
+def _checked(labels: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    split_classes(labels, values)
+    return np.asarray(labels).astype(int), np.asarray(values, float)
+
+
+def _chances(labels: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    kinds, chances = _checked(labels, values)
+    if not ((chances >= 0) & (chances <= 1)).all():
+        raise TddError("Chances of a fake lie in [0, 1]; give scores, not logits.")
+    return kinds, chances
+
+
+def _weights(kinds: np.ndarray, prior: float | None) -> np.ndarray:
+    """A weight for each video, N in all, so that the fakes have the share ``prior``."""
+    if prior is None:
+        return np.ones(len(kinds))
+    if not 0 < prior < 1:
+        raise TddError(f"A share of fakes lies between 0 and 1, got {prior}; use 0.5 for equal classes.")
+    share = kinds.mean()
+    return np.where(kinds == 1, prior / share, (1 - prior) / (1 - share))
