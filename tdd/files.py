@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     where needed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{_PARTIAL}")
+    partial = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}{_PARTIAL}")  # machines may share the folder
     try:
         yield partial
         partial.replace(path)

@@ -1,14 +1,16 @@
-"""Spread independent pieces of work over processes, with progress."""
+"""Spread independent pieces of work over processes, with progress; a process that is killed does not stop the rest."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from tdd.errors import TddError
@@ -20,6 +22,11 @@ Progress = Callable[[int, int], None]
 """Called with (pieces done, pieces in all)."""
 
 QUEUE_FACTOR = 4
+TRIES = 3
+"""How often a piece is begun whose worker is killed: with the others, after them, and alone at the end."""
+
+HOPELESS = 5
+"""So many workers killed beyond one each, and no piece done: it is not the pieces."""
 
 
 def cpu_count() -> int:
@@ -47,8 +54,28 @@ def _follow(parent: BaseProcess) -> None:
     os._exit(1)
 
 
-class InlinePool(Executor):
-    """An executor of one worker that is this process: each call runs when it is submitted."""
+class WorkerKilled(Exception):  # noqa: N818
+    """What ran a piece of work, a process or a whole machine, is gone before the piece was done."""
+
+
+class Pool(Executor):
+    """An executor whose futures raise :class:`WorkerKilled` for the very pieces whose worker was killed."""
+
+    workers: int
+    """Pieces that run at a time."""
+
+    queued: int
+    """Pieces that should be with the pool at a time, so that no worker waits."""
+
+
+Engine = Callable[[int | None, int], Pool]
+"""(workers wanted, all that there are when ``None``; pieces of work in all) to the pool that they run on."""
+
+
+class InlinePool(Pool):
+    """A pool of one worker that is this process: each call runs when it is submitted."""
+
+    workers = queued = 1
 
     def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         """Run ``function`` now; what it raises is kept for ``result()``, except an interruption."""
@@ -60,51 +87,113 @@ class InlinePool(Executor):
         return future
 
 
+class ProcessPool(Pool):
+    """Fresh processes, each with an executor of its own: one that is killed takes no other's piece with it."""
+
+    def __init__(self, workers: int, begin: Callable[[int], None] | None = None) -> None:
+        """``workers`` processes; ``begin`` is what each does first, called with its number from 0 on."""
+        self.workers, self.queued = workers, workers * QUEUE_FACTOR
+        self._begin = begin or _begin_numbered
+        self._threads = ThreadPoolExecutor(workers)
+        self._idle: SimpleQueue[tuple[int, ProcessPoolExecutor]] = SimpleQueue()
+        for number in range(workers):
+            self._idle.put((number, self._process(number)))
+
+    def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """Run ``function`` in the process that is free first."""
+        return self._threads.submit(self._run, function, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let running pieces end, and their processes with them."""
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        while not self._idle.empty():
+            self._idle.get()[1].shutdown(wait)
+
+    def _run(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+        number, process = self._idle.get()
+        try:
+            return process.submit(function, *args, **kwargs).result()
+        except BrokenProcessPool as error:
+            process = self._process(number)
+            raise WorkerKilled(str(error)) from error
+        finally:
+            self._idle.put((number, process))
+
+    def _process(self, number: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, get_context("spawn"), initializer=self._begin, initargs=(number,))
+
+
+def _begin_numbered(_: int) -> None:
+    begin_worker()
+
+
+def local_engine(workers: int | None, pieces: int) -> Pool:
+    """Processes of this machine, one a core when ``workers`` is ``None``; one worker is this process."""
+    workers = min(workers or cpu_count(), pieces)
+    return InlinePool() if workers == 1 else ProcessPool(workers)
+
+
 def parallel_map(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     workers: int | None = None,
     progress: Progress | None = None,
+    engine: Engine = local_engine,
+    killed: Callable[[Item], Result] | None = None,
 ) -> Iterator[Result]:
-    """Yield ``function(item)`` for every item in order of completion, from ``workers`` fresh processes.
+    """Yield ``function(item)`` for every item in order of completion.
 
-    One worker means this process. Only a few items wait in the queue at a time, so an error stops the work soon.
+    Only a few items wait in the queue at a time, so an error stops the work soon. An item whose worker is killed is
+    tried again after the others, and once more alone, so that what others took of the memory is not held against it.
+
+    Args:
+        function: what is done with an item; importable by name.
+        items: pieces of work, independent of one another.
+        workers: at a time; as many as the engine has when ``None``.
+        progress: called with (items done, items in all).
+        engine: what they run on.
+        killed: gives the result of an item whose worker is killed at every try.
 
     Raises:
-        TddError: a worker process was killed (out of memory, most often).
+        TddError: an item's worker was killed at every try and ``killed`` is ``None``, or no worker lives to the end of
+            any item.
         Exception: whatever ``function`` raised first.
     """
-    workers = min(workers or cpu_count(), max(1, len(items)))
     if progress:
         progress(0, len(items))
-    done = 0
-    waiting = iter(items)
-    pool = InlinePool() if workers == 1 else _process_pool(workers)
-    queued = 1 if workers == 1 else workers * QUEUE_FACTOR
+    pool = engine(workers, max(1, len(items)))
+    done = kills = 0
+    waiting = deque((item, 1) for item in items)
+    alone: deque[tuple[Item, int]] = deque()
+    running: dict[Future[Result], tuple[Item, int]] = {}
     try:
-        pending: set[Future[Result]] = set()
-        for item in waiting:
-            pending.add(pool.submit(function, item))
-            if len(pending) >= queued:
-                break
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                for item in waiting:
-                    pending.add(pool.submit(function, item))
-                    break
+        while waiting or alone or running:
+            while (waiting and len(running) < pool.queued) or not running:
+                item, number = (waiting or alone).popleft()
+                running[pool.submit(function, item)] = item, number
+            for future in wait(running, return_when=FIRST_COMPLETED)[0]:
+                item, number = running.pop(future)
+                try:
+                    result = future.result()
+                except WorkerKilled as error:
+                    kills += 1
+                    hopeless = not done and kills > pool.workers + HOPELESS
+                    if number < TRIES and not hopeless:
+                        (alone if number + 1 == TRIES else waiting).append((item, number + 1))
+                        continue
+                    if killed is None or hopeless:
+                        raise _explained(done, len(items)) from error
+                    result = killed(item)
                 done += 1
                 if progress:
                     progress(done, len(items))
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise TddError(
-            f"A worker process was killed after {done} of {len(items)} pieces, most often for lack of memory; "
-            f"run the same command again with fewer workers: it goes on where it stopped."
-        ) from error
+                yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _process_pool(workers: int) -> Executor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker)
+def _explained(done: int, total: int) -> TddError:
+    return TddError(
+        f"Worker processes were killed again and again after {done} of {total} pieces, most often for lack of memory; "
+        f"run the same command again with fewer workers: it goes on where it stopped."
+    )

@@ -38,9 +38,38 @@ def test_an_error_reaches_the_caller(workers):
         list(parallel_map(fail_on_three, range(20), workers))
 
 
-def test_a_killed_worker_is_explained():
-    with pytest.raises(TddError, match="fewer workers"):
-        list(parallel_map(die, range(4), 2))
+def die_on_three(x):
+    if x == 3:
+        os._exit(9)
+    return x
+
+
+def die_once(mark):
+    if not mark.exists():
+        mark.touch()
+        os._exit(9)
+    return mark.name
+
+
+def test_an_item_that_kills_its_worker_is_told_and_the_rest_come_back():
+    seen = []
+    found = list(
+        parallel_map(die_on_three, range(8), 2, lambda *count: seen.append(count), killed=lambda x: f"not {x}")
+    )
+    assert found[-1] == "not 3" and sorted(found[:-1]) == [0, 1, 2, 4, 5, 6, 7]
+    assert seen == [(done, 8) for done in range(9)]
+    with pytest.raises(TddError, match="after 7 of 8 pieces"):
+        list(parallel_map(die_on_three, range(8), 2))
+
+
+def test_an_item_whose_worker_was_killed_once_is_done_all_the_same(tmp_path):
+    marks = [tmp_path / name for name in "abcd"]
+    assert sorted(parallel_map(die_once, marks, 2)) == ["a", "b", "c", "d"]
+
+
+def test_workers_that_never_live_end_the_work_before_every_item_was_tried():
+    with pytest.raises(TddError, match="after 0 of 1000 pieces.*fewer workers"):
+        list(parallel_map(die, range(1000), 2, killed=square))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
