@@ -6,12 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 import tdd
 from tdd.errors import TddError
+
+if TYPE_CHECKING:
+    from tdd.cluster import RayCluster
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -51,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="68 points, px of the canvas, to align to (default: computed)",
     )
     _add_workers(prepare)
+    _add_engine(prepare)
     prepare.set_defaults(run=_prepare)
 
     _add_data(commands)
@@ -130,6 +134,23 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine", choices=["local", "ray"], default="local", help="this machine's processes, or a Ray cluster"
+    )
+    parser.add_argument("--ray-address", metavar="HOST:PORT", help="of the cluster (default: RAY_ADDRESS, else here)")
+
+
+def _cluster(args: argparse.Namespace) -> RayCluster | None:
+    from tdd.cluster import RayCluster
+
+    if args.engine == "ray":
+        return RayCluster(args.ray_address)
+    if args.ray_address:
+        raise TddError("--ray-address is of use with --engine ray only; add it.")
+    return None
+
+
 def _demo(args: argparse.Namespace, console: Console) -> None:
     from tdd.demo import run_demo
 
@@ -154,8 +175,11 @@ def _prepare(args: argparse.Namespace, console: Console) -> None:
     from tdd.preprocess.prepare import prepare
     from tdd.progress import step
 
+    cluster = _cluster(args)
     with step("Aligned faces", console, "videos") as progress:
-        done = prepare(args.root, args.out, load_recipe(args.recipe).clip, args.workers, progress, args.mean_face)
+        done = prepare(
+            args.root, args.out, load_recipe(args.recipe).clip, args.workers, progress, args.mean_face, cluster
+        )
     console.print(count_table(done.store.index).to_string(), highlight=False)
     console.print(
         f"{len(done.store.index)} videos in {args.out}, {done.made} of them made now, {len(done.failed)} left out."

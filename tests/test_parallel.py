@@ -68,7 +68,7 @@ def test_an_item_whose_worker_was_killed_once_is_done_all_the_same(tmp_path):
 
 
 def test_workers_that_never_live_end_the_work_before_every_item_was_tried():
-    with pytest.raises(TddError, match="after 0 of 1000 pieces.*fewer workers"):
+    with pytest.raises(TddError, match=r"after 0 of 1000 pieces.*fewer workers"):
         list(parallel_map(die, range(1000), 2, killed=square))
 
 

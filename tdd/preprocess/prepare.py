@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tdd.cluster import RayCluster
 from tdd.config import ClipConfig
 from tdd.data.store import INDEX, MEAN_FACE, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
 from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
 from tdd.files import check_plan, check_space, disk_errors_told, held_alone, remove_partials, whole_file
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
-from tdd.parallel import Progress, parallel_map
+from tdd.parallel import TRIES, Progress, local_engine, parallel_map
 from tdd.preprocess.catalog import read_catalog
 from tdd.preprocess.crops import face_crops, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
@@ -50,12 +51,13 @@ def prepare(
     workers: int | None = None,
     progress: Progress | None = None,
     mean_face_file: Path | None = None,
+    cluster: RayCluster | None = None,
 ) -> Prepared:
     """Fill a clip store from the data sets below ``root``.
 
-    A video that cannot be read, that is shorter than a clip, or whose landmarks do not fit, goes into
-    ``quarantine.csv`` with the reason and does not stop the rest. Interrupted, the same call goes on: finished videos
-    are never made again, and the store ends up the same, byte for byte.
+    A video that cannot be read, that is shorter than a clip, whose landmarks do not fit, or whose worker is killed
+    whenever it is tried, goes into ``quarantine.csv`` with the reason and does not stop the rest. Interrupted, the same
+    call goes on: finished videos are never made again, and the store ends up the same, byte for byte.
 
     Args:
         root: data root, in the layout of data/README.md.
@@ -65,10 +67,11 @@ def prepare(
         progress: called with (videos done, videos in all).
         mean_face_file: the alignment's target, ``.npy`` of shape (68, 2), px of the canvas; computed from the training
             landmarks when ``None``.
+        cluster: machines to spread the videos over; this one's processes when ``None``.
 
     Raises:
         TddError: no data set, a store of other settings in ``out``, another ``prepare`` at work there, a mean face that
-            does not fit, no space, no write access, or no usable video.
+            does not fit, no space, no write access, a cluster that cannot be used, or no usable video.
     """
     catalog = read_catalog(root)
     given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
@@ -82,8 +85,11 @@ def prepare(
             return Prepared(ClipStore(out), 0, _read_quarantine(out))
         target = _mean_face(root, out, catalog, clip.canvas, given)
         failed: list[dict[str, Any]] = []
-        for result in parallel_map(partial(_prepare_one, root, out, target, clip), work, workers, progress):
+        engine = cluster.engine(root, out) if cluster else local_engine
+        one = partial(_prepare_one, root, out, target, clip)
+        for result in parallel_map(one, work, workers, progress, engine, _killed):
             (failed if "reason" in result else rows).append(result)
+        remove_partials(out)  # of workers that were killed
         quarantine = pd.DataFrame(failed, columns=["video_id", "path", "reason"]).sort_values("video_id")
         with whole_file(out / QUARANTINE) as unfinished:
             quarantine.to_csv(unfinished, index=False)
@@ -130,6 +136,14 @@ def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, ro
         return write_clip(out, row, crops, video.sound())
     except TddError as error:
         return {"video_id": row["video_id"], "path": row["path"], "reason": str(error)}
+
+
+def _killed(row: dict[str, Any]) -> dict[str, Any]:
+    reason = (
+        f"The worker process was killed at each of {TRIES} tries, the last with nothing beside it, most often for lack "
+        "of memory; run the same command on a machine with more."
+    )
+    return {"video_id": row["video_id"], "path": row["path"], "reason": reason}
 
 
 def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given: np.ndarray | None) -> np.ndarray:

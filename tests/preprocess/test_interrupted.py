@@ -2,7 +2,9 @@
 
 import errno
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -120,3 +122,28 @@ def test_a_full_disk_ends_in_a_sentence_and_keeps_what_is_finished(root, tmp_pat
     assert not any("partial" in name for name in left) and "quarantine.csv" not in left
     resumed = prepare(root, tmp_path / "store", CLIP, workers=1)
     assert resumed.made == 2 and contents(tmp_path / "store") == contents(whole.folder)
+
+
+def test_a_video_that_kills_its_worker_is_set_aside_and_the_rest_are_kept(root, tmp_path):
+    add_video(root, "LRW/lipread_mp4/WORD/train/WORD_00005.mp4", 400, seed=5)
+    store, victims, ended = tmp_path / "store", set(), threading.Event()
+
+    def kill_whoever_takes_number_5():
+        while not ended.is_set():
+            for path in store.rglob("WORD_00005.npy.*.partial"):
+                victim = int(path.stem.rpartition("-")[2])
+                if victim not in victims:
+                    os.kill(victim, signal.SIGKILL)
+                    victims.add(victim)
+            time.sleep(0.001)
+
+    killer = threading.Thread(target=kill_whoever_takes_number_5)
+    killer.start()
+    done = prepare(root, store, CLIP, workers=2)
+    ended.set()
+    killer.join()
+    assert len(victims) == 3 and done.made == 3
+    assert done.failed.set_index("video_id").loc["LRW/train/WORD_00005", "reason"].startswith("The worker process was")
+    assert not any("partial" in name for name in contents(store))
+    resumed = prepare(root, store, CLIP, workers=2)  # tried again, as every video left out is
+    assert resumed.made == 1 and len(resumed.store.index) == 4
