@@ -73,12 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.add_argument("recipe", nargs="?", default="paper", help="a recipe's name or file (default: paper)")
     recipe.set_defaults(run=_recipe)
 
-    evaluate = commands.add_parser("evaluate", help="score a clip store's test videos with stage-2 weights")
-    evaluate.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
-    evaluate.add_argument("--store", type=Path, required=True, help="folder of the clip store")
-    evaluate.add_argument("--out", type=Path, required=True, help="folder for clip logits and record")
-    evaluate.set_defaults(run=_evaluate)
-
+    _add_evaluate(commands)
     _add_checkpoint(commands)
 
     report = commands.add_parser("report", help="table and figures of a study, from its run records alone")
@@ -128,6 +123,27 @@ def _add_checkpoint(commands: Any) -> None:
     show = actions.add_parser("show", help="what a folder of weights holds")
     show.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished stage, or of imported weights")
     show.set_defaults(run=_show)
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser("evaluate", help="score a clip store's test videos with stage-2 weights")
+    evaluate.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
+    evaluate.add_argument("--store", type=Path, required=True, help="folder of the clip store")
+    evaluate.add_argument("--out", type=Path, required=True, help="folder for clip logits and record")
+    _add_selection(evaluate)
+    evaluate.add_argument("--whole-video", action="store_true", help="all frames of FaceForensics++ too")
+    evaluate.add_argument(
+        "--clip-stride", type=int, default=0, metavar="N", help="a clip every N frames (default: end to end)"
+    )
+    evaluate.add_argument(
+        "--frame-step", type=int, default=1, metavar="N", help="see every N-th frame only, that is 25/N fps"
+    )
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--datasets", nargs="+", default=[], metavar="NAME", help="data sets (default: all but LRW)")
+    parser.add_argument("--methods", nargs="+", default=[], metavar="NAME", help="forgery methods (default: all)")
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
@@ -237,12 +253,14 @@ def _recipe(args: argparse.Namespace, console: Console) -> None:
 def _evaluate(args: argparse.Namespace, console: Console) -> None:
     from tdd.data.store import ClipStore
     from tdd.evaluate import evaluate_checkpoint
-    from tdd.inspection import metric_lines
+    from tdd.evaluation_text import evaluation_text
     from tdd.progress import step
+    from tdd.selection import Protocol
 
-    with step("Scoring the test videos", console):
-        record = evaluate_checkpoint(args.checkpoint, ClipStore(args.store), args.out)
-    console.print("\n".join(metric_lines(record["metrics"])), highlight=False, markup=False)
+    protocol = Protocol(tuple(args.datasets), tuple(args.methods), args.whole_video, args.clip_stride, args.frame_step)
+    with step("Scoring the test videos", console, "clips") as progress:
+        record = evaluate_checkpoint(args.checkpoint, ClipStore(args.store), args.out, protocol, progress)
+    console.print(evaluation_text(record), highlight=False, markup=False)
 
 
 def _import(args: argparse.Namespace, console: Console) -> None:

@@ -15,19 +15,22 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from tdd.calibrate import calibrate, known_calibration
 from tdd.checkpoints import Weights, export_weights, import_weights, load_part, weights_info
 from tdd.config import Recipe
 from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import CompanionBatches, DetectionClips, EpochBatches, loader, pick_words, usable
 from tdd.data.store import ClipStore
 from tdd.detector import Detector, require_same_network
-from tdd.evaluate import write_scores
+from tdd.evaluate import score_clips, to_scoring_device, write_scores
 from tdd.losses import detection_loss, logit_shift, prediction_loss
+from tdd.metrics import video_scores
 from tdd.names import FACEFORENSICS, LRW, REAL
 from tdd.paper import PaperRow
 from tdd.pretrain import Branch, build_predictor, video_backbone
 from tdd.records import Clock, Record, read_record
 from tdd.resume import RESUME
+from tdd.selection import evaluation_clips, validation_clips
 from tdd.training import Report, Stage, adamp, fit, warmup_constant
 
 
@@ -151,6 +154,15 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int) -> TrainingClips
     return TrainingClips(loaders, len(labelled), batches.steps, shift)
 
 
+def calibration_of(detector: Detector, store: ClipStore, recipe: Recipe) -> dict[str, Any]:
+    """Temperature and bias from the validation videos of FaceForensics++: see :func:`tdd.calibrate.calibrate`."""
+    clips = validation_clips(store, recipe)
+    if clips.empty:
+        return {"reason": "the store holds no validation videos of FaceForensics++"}
+    scored = score_clips(to_scoring_device(detector, recipe), store, clips, recipe)
+    return calibrate(video_scores(scored))
+
+
 def detect(
     store: ClipStore,
     row: PaperRow,
@@ -186,19 +198,23 @@ def detect(
     if weights:
         require_same_network(weights, recipe, str(stage1))
     clips = training_clips(store, recipe, seed)
+    evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
     L.seed_everything(seed, verbose=False)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights)
     fit(stage, clips.loaders, None, recipe.stage2, recipe, run, report)
 
-    metrics = write_scores(stage.detector, store, recipe, run)
+    kept = calibration_of(stage.detector, store, recipe)
+    metrics = write_scores(stage.detector, store, recipe, run, calibration=known_calibration(kept))
     parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
     info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
+    info["calibration"] = kept
     export_weights(run, Weights("stage2", row.backbone, parts, info, store.mean_face()))
     described = {"id": row.id, "label": row.label, "backbone": row.backbone, "ssl_weight": row.ssl_weight}
     Record(
         kind="stage2", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": clips.clips, "logit_shift": clips.shift},
-        history=stage.history, metrics=metrics, row=described | {"from_stage1": stage1 is not None}, **clock.read(),
+        history=stage.history, metrics=metrics, row=described | {"from_stage1": stage1 is not None}, calibration=kept,
+        **clock.read(),
     ).write(run)  # fmt: skip
     (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
     return read_record(run) or {}

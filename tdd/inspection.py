@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tdd.calibrate import calibration_text
 from tdd.checkpoints import check_part, import_weights
 from tdd.config import Recipe
 from tdd.detector import part_networks, stored_recipe
@@ -28,6 +29,8 @@ def weights_text(folder: Path) -> str:
     lines.append(f"recipe: {recipe.name}" + (", which differs from the paper's in" if changed else ""))
     lines += [f"  {line}" for line in changed]
     lines.append(f"seed: {_known(info.get('seed'))}")
+    if weights.kind == "stage2":
+        lines.append(f"calibration: {calibration_text(info.get('calibration'))}")
     lines += ["metrics:", *metric_lines(info.get("metrics") or {})]
     lines.append(f"data: {_known(info.get('data', {}).get('fingerprint'))}")
     lines.append(f"mean face: {'not known' if weights.mean_face is None else 'kept'}")

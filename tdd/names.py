@@ -26,6 +26,8 @@ FACEFORENSICS_METHODS = (*SEEN_METHODS, FACESHIFTER)
 CELEB_DF_METHOD = "Celeb-DF"
 DEEPERFORENSICS_METHOD = "DeeperForensics"
 DFDC_METHOD = "DFDC"
+FAKE_SOUND_ALONE = f"{FAKEAVCELEB}-RVFA-"
+"""How the methods of FakeAVCeleb begin whose picture is real and whose sound is not: no detector can see them."""
 
 SYNTHETIC_METHODS = (*FACEFORENSICS_METHODS, CELEB_DF_METHOD)
 """Methods that the synthetic benchmark has stand-ins for."""

@@ -68,6 +68,10 @@ class Record:
     metrics: dict[str, Any]
     row: dict[str, Any] | None = None
     checks: list[dict[str, Any]] = field(default_factory=list)
+    datasets: dict[str, Any] = field(default_factory=dict)
+    """As ``metrics``, but by data set: all its forgeries that can be seen against its reals (evaluation only)."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """What turned logits into chances: see :func:`tdd.calibrate.calibrate`; empty where nothing did."""
 
     def write(self, run: Path) -> None:
         """Publish the record: its presence says that the run is finished."""

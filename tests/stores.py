@@ -15,9 +15,9 @@ METHODS = ("real", "Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "Face
 
 
 def random_store(
-    folder: Path, crop: int = 42, faces: int = 12, videos: int = 6, frames: int = 30, canvas: int = 72
+    folder: Path, crop: int = 42, faces: int = 12, videos: int = 6, frames: int = 30, canvas: int = 72, val: int = 0
 ) -> ClipStore:
-    """LRW-like faces (four words), FaceForensics++-like and Celeb-DF-like videos, in every split that is used."""
+    """LRW-like faces (four words), FaceForensics++-like and Celeb-DF-like videos; ``val`` for calibration."""
     rng = np.random.default_rng(0)
     rows = []
 
@@ -37,6 +37,8 @@ def random_store(
             for split in ("train", "test"):
                 name = f"FaceForensics++/{method}/c23/{split}{number}"
                 add(name, "FaceForensics++", method, split, frames + number)
+        for number in range(val):
+            add(f"FaceForensics++/{method}/c23/val{number}", "FaceForensics++", method, "val", frames + number)
     for method in ("real", "Celeb-DF"):
         for number in range(videos):
             add(f"Celeb-DF-v2/{method}/{number}", "Celeb-DF-v2", method, "test", 2 * frames)

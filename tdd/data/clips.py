@@ -87,9 +87,9 @@ class DetectionClips(Dataset[dict[str, Any]]):
 class ScoredClips(Dataset[dict[str, Any]]):
     """Every clip that the evaluation scores, in the eval view."""
 
-    def __init__(self, store: ClipStore, clips: pd.DataFrame, recipe: Recipe) -> None:
-        """Serve ``clips``: one row a clip, with ``video_id`` and ``start``."""
-        self.store, self.clips, self.recipe = store, clips, recipe
+    def __init__(self, store: ClipStore, clips: pd.DataFrame, recipe: Recipe, frame_step: int = 1) -> None:
+        """Serve ``clips``: one row a clip, with ``video_id`` and ``start``; every ``frame_step``-th frame is shown."""
+        self.store, self.clips, self.recipe, self.frame_step = store, clips, recipe, frame_step
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -97,21 +97,26 @@ class ScoredClips(Dataset[dict[str, Any]]):
     def __getitem__(self, number: int) -> dict[str, Any]:
         """Shapes: video (3, T, H, W) uint8; ``number`` says which row of the table it is."""
         row, clip = self.clips.iloc[number], self.recipe.clip
-        frames = self.store.frames(row["video_id"], int(row["start"]), clip.frames)
+        span = frames_spanned(self.recipe, self.frame_step)
+        frames = self.store.frames(row["video_id"], int(row["start"]), span)[:: self.frame_step]
         return {"video": eval_view(frames, clip), "number": number}
 
 
-def usable(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
-    """The videos that hold at least one clip.
+def frames_spanned(recipe: Recipe, frame_step: int = 1) -> int:
+    """Frames from the first of a clip to its last, both counted, when it shows every ``frame_step``-th."""
+    return (recipe.clip.frames - 1) * frame_step + 1
+
+
+def usable(table: pd.DataFrame, recipe: Recipe, frame_step: int = 1) -> pd.DataFrame:
+    """The videos that hold at least one clip of every ``frame_step``-th frame.
 
     Raises:
         TddError: none does, or the table is empty.
     """
-    kept = table[table["frames"] >= recipe.clip.frames]
+    span = frames_spanned(recipe, frame_step)
+    kept = table[table["frames"] >= span]
     if kept.empty:
-        raise TddError(
-            f"None of the {len(table)} videos for this step has {recipe.clip.frames} frames; prepare more data."
-        )
+        raise TddError(f"None of the {len(table)} videos for this step has {span} frames; prepare more data.")
     return kept.reset_index(drop=True)
 
 

@@ -1,0 +1,166 @@
+"""Which clips of which videos are scored: the paper's protocol, and what a user may change about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tdd.config import Recipe
+from tdd.data.clips import frames_spanned, usable
+from tdd.data.store import ClipStore
+from tdd.errors import TddError
+from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, LRW, REAL
+
+NOT_IN_SHORT_CELEB_LIST = (f"{CELEB_DF}/YouTube-real/00275", f"{CELEB_DF}/Celeb-real/id39_0005")
+"""Reals of the official test list that RealForensics' own list omits (finding A7)."""
+
+LOGIT_COLUMNS = ["video_id", "dataset", "method", "label", "split"]
+LEAST_VIDEOS = 2
+"""Of each class: with fewer, an AUC has no interval."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is scored of a clip store. The defaults are the paper's protocol on all that the store holds."""
+
+    datasets: tuple[str, ...] = ()
+    """Names of data sets; empty: all but LRW."""
+    methods: tuple[str, ...] = ()
+    """Names of forgery methods, whose reals come with them; empty: all."""
+    whole_video: bool = False
+    """All frames of every video, those of FaceForensics++ too."""
+    clip_stride: int = 0
+    """Frames from the start of a clip to that of the next; 0: the length of a clip, so that clips lie end to end."""
+    frame_step: int = 1
+    """Every n-th frame is seen, so that a clip shows n times as long a time at 25 / n fps."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no clip can have.
+
+        Raises:
+            TddError: a negative stride, or a step below 1.
+        """
+        if self.clip_stride < 0 or self.frame_step < 1:
+            raise TddError(
+                f"A clip stride is 1 frame at least (0: the clip's length) and a frame step 1, not {self.clip_stride} "
+                f"and {self.frame_step}."
+            )
+
+    def to_text(self) -> str:
+        """What differs from the paper's protocol, in words; empty where nothing does."""
+        said = []
+        if self.whole_video:
+            said.append("all frames of every video")
+        if self.clip_stride:
+            said.append(f"a clip every {self.clip_stride} frames")
+        if self.frame_step > 1:
+            said.append(f"every {self.frame_step}. frame ({25 / self.frame_step:.4g} fps)")
+        return ", ".join(said)
+
+
+PAPER_PROTOCOL = Protocol()
+
+
+def clip_starts(n_frames: int, length: int, stride: int = 0) -> list[int]:
+    """First frames of the clips of a video: ``stride`` apart, the last one moved back to end with the video.
+
+    Args:
+        n_frames: frames of the video.
+        length: frames that a clip spans.
+        stride: frames from start to start; 0: ``length``, so that clips lie end to end.
+
+    Raises:
+        TddError: the video is shorter than a clip.
+    """
+    if n_frames < length:
+        raise TddError(f"A video of {n_frames} frames holds no clip of {length}.")
+    starts = list(range(0, n_frames - length + 1, stride or length))
+    return starts if starts[-1] + length == n_frames else [*starts, n_frames - length]
+
+
+def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPER_PROTOCOL) -> pd.DataFrame:
+    """The clips of the test videos that a protocol asks for; videos too short for one are left out.
+
+    Returns:
+        one row a clip: ``video_id``, ``dataset``, ``method``, ``label``, ``split``, ``start`` (frame).
+
+    Raises:
+        TddError: the store has no test video of a data set or method that is asked for, none that is long enough, or
+            too few of a class.
+    """
+    index = store.index
+    table = _chosen(index[(index["split"] == "test") & (index["dataset"] != LRW)], protocol)
+    if recipe.findings.short_celeb_list:
+        table = table[~table["video_id"].isin(NOT_IN_SHORT_CELEB_LIST)]
+    clips = _clips(table, recipe, protocol)
+    for (dataset, method), fakes in clips[clips["label"] == 1].groupby(["dataset", "method"]):
+        counts = real_class(clips, str(dataset))["video_id"].nunique(), fakes["video_id"].nunique()
+        if min(counts) < LEAST_VIDEOS:
+            raise TddError(
+                f"{method} has {counts[0]} real and {counts[1]} fake test videos in {store.folder}, and an AUC with "
+                f"its interval needs {LEAST_VIDEOS} of each; prepare more, or choose others with --methods."
+            )
+    return _without_partial_batches(clips, recipe) if recipe.findings.drop_last_clips else clips
+
+
+def validation_clips(store: ClipStore, recipe: Recipe) -> pd.DataFrame:
+    """The clips of the FaceForensics++ validation videos, reals and the methods seen in training, by the same protocol.
+
+    Returns:
+        as :func:`evaluation_clips`; empty where the store has no such video.
+    """
+    index = store.index
+    seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *recipe.stage2.methods))
+    table = index[seen & (index["split"] == "val") & (index["frames"] >= recipe.clip.frames)]
+    return _clips(table, recipe, PAPER_PROTOCOL) if len(table) else table.assign(start=0)
+
+
+def real_class(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The rows of the reals that forgeries of a data set are held against.
+
+    DeeperForensics-1.0 has none of its own: its reals are those of FaceForensics++.
+    """
+    sources = FACEFORENSICS_FAMILY if dataset in FACEFORENSICS_FAMILY else (dataset,)
+    return table[table["dataset"].isin(sources) & (table["label"] == 0)]
+
+
+def _chosen(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    fakes = table[table["label"] == 1]
+    _require_present(protocol.datasets, table["dataset"], "data set")
+    fakes = fakes[fakes["dataset"].isin(protocol.datasets)] if protocol.datasets else fakes
+    _require_present(protocol.methods, fakes["method"], "method")
+    fakes = fakes[fakes["method"].isin(protocol.methods)] if protocol.methods else fakes
+    if not (protocol.datasets or protocol.methods):
+        return table
+    reals = pd.concat([real_class(table, name) for name in dict.fromkeys(fakes["dataset"])])
+    return table.loc[table.index.isin([*reals.index, *fakes.index])]
+
+
+def _require_present(wanted: Iterable[str], present: Iterable[str], what: str) -> None:
+    known = sorted(set(present))
+    for name in wanted:
+        if name not in known:
+            raise TddError(f"No test video is of the {what} '{name}'; the store has: {', '.join(known) or 'none'}.")
+
+
+def _clips(table: pd.DataFrame, recipe: Recipe, protocol: Protocol) -> pd.DataFrame:
+    used = table["frames"]
+    if not protocol.whole_video:
+        limit = recipe.evaluation.faceforensics_frames
+        used = used.mask(table["dataset"].isin(FACEFORENSICS_FAMILY), used.clip(upper=limit))
+    table = usable(table.assign(frames=used), recipe, protocol.frame_step)
+    span = frames_spanned(recipe, protocol.frame_step)
+    starts = table["frames"].map(lambda n: clip_starts(int(n), span, protocol.clip_stride))
+    return table[LOGIT_COLUMNS].assign(start=starts).explode("start", ignore_index=True).astype({"start": int})
+
+
+def _without_partial_batches(clips: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Finding A6: each method's clips in random order (seed 0), as many as fill whole batches."""
+    size = recipe.evaluation.batch_size
+    groups = clips.sample(frac=1, random_state=0).groupby(["dataset", "method"])
+    kept = groups.cumcount() < groups["start"].transform("size") // size * size
+    if not kept.any():
+        raise TddError(f"Finding A6 drops every clip, since no method has {size}; lower evaluation.batch_size.")
+    return clips.loc[kept[kept].index.sort_values()].reset_index(drop=True)
