@@ -1,10 +1,11 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
+# `make lab` opens the notebooks, `make notebooks` executes them all.
 PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow check setup setup-dev clean
+.PHONY: demo test slow notebooks lab check setup setup-dev clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -15,6 +16,12 @@ test: setup-dev
 
 slow: setup-dev
 	$(BIN)/pytest -m slow
+
+notebooks: setup-dev
+	$(BIN)/python notebooks/run.py
+
+lab: setup
+	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 check: setup-dev
 	$(BIN)/ruff check .

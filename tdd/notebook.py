@@ -1,0 +1,113 @@
+"""Pictures, sound and film inside a notebook's page, small enough to be committed with it.
+
+    with drawn(7, 2.5) as figure:                # a matplotlib figure in the look of all figures of the package
+        figure.subplots().plot(...)
+    show_frames({"real": frames, "fake": others})  # rows of evenly spaced frames, one picture
+    play({"real": frames}, samples)              # the frames as film, with sound; several stand side by side
+    play_audio(samples)
+
+What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
+``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses
+recipe and data, both put there by ``python notebooks/links.py`` (leave two empty code cells for them); and in the end
+``## What this does not show`` and ``## Next`` with a link. For a word of code there are 1.3 to 1.9 words of text.
+``python notebooks/run.py --write 04`` executes one and keeps its outputs. What it needs is found or made by
+:mod:`tdd.workspace`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+from IPython.display import HTML, Audio, Image, display
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+
+from tdd.data.video import SAMPLE_RATE, write_video
+from tdd.plots.style import INK, drawing
+
+INCH = 96
+"""Pixels of a page under one inch of a figure."""
+
+GAP = 4
+"""Pixels between frames."""
+
+
+@contextmanager
+def drawn(width: float = 7.5, height: float = 2.6) -> Iterator[Figure]:
+    """A figure of ``width`` x ``height`` inches, shown below the cell when the block ends well."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "figure.png"
+        with drawing(path, width, height) as figure:
+            yield figure
+        display(Image(path.read_bytes(), width=round(width * INCH)))
+
+
+def show_frames(rows: Mapping[str, np.ndarray], count: int = 8, side: int = 96) -> Image:
+    """Rows of ``count`` evenly spaced frames, as one picture.
+
+    Args:
+        rows: a row's name to its frames, RGB uint8, shape (T, H, W, 3); fewer than ``count`` are all shown.
+        count: frames a row.
+        side: height of a frame in the picture, px.
+    """
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 13)
+    margin = GAP + round(max(font.getlength(name) for name in rows))
+    strips = [_strip(frames, count, side) for frames in rows.values()]
+    sheet = Picture.new("RGB", (margin + max(s.shape[1] for s in strips), len(rows) * (side + GAP) - GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, (name, strip) in enumerate(zip(rows, strips, strict=True)):
+        sheet.paste(Picture.fromarray(strip), (margin, i * (side + GAP)))
+        pen.text((0, i * (side + GAP) + side / 2), name, INK, font, anchor="lm")
+    out = BytesIO()
+    sheet.save(out, "JPEG", quality=88)
+    return Image(out.getvalue(), format="jpeg")
+
+
+def _strip(frames: np.ndarray, count: int, side: int) -> np.ndarray:
+    chosen = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+    height, width = chosen.shape[1:3]
+    size = (round(width * side / height), side)
+    way = cv2.INTER_AREA if height > side else cv2.INTER_CUBIC
+    gap = np.full((side, GAP, 3), 255, np.uint8)
+    tiles = [cv2.resize(np.ascontiguousarray(frame), size, interpolation=way) for frame in chosen]
+    return np.concatenate([part for tile in tiles for part in (gap, tile)], axis=1)
+
+
+def play(films: Mapping[str, np.ndarray], audio: np.ndarray | None = None, width: int = 200) -> HTML:
+    """Films side by side, with the same sound for each: H.264 in the page itself.
+
+    Args:
+        films: a caption to its frames at 25 fps, RGB uint8, shape (T, H, W, 3), H and W even.
+        audio: mono at 16 kHz, float in [-1, 1] or int16, shape (N,).
+        width: of each on the page, px.
+    """
+    return HTML("\n".join(_film(caption, frames, audio, width) for caption, frames in films.items()))
+
+
+def _film(caption: str, frames: np.ndarray, audio: np.ndarray | None, width: int) -> str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        write_video(path, frames, audio=None if audio is None else _as_float(audio), crf=25, preset="slow")
+        data = b64encode(path.read_bytes()).decode()
+    return (
+        f'<figure style="display: inline-block; margin: 0 12px 0 0"><video controls loop width="{width}" '
+        f'src="data:video/mp4;base64,{data}"></video><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def play_audio(samples: np.ndarray) -> Audio:
+    """A player for mono samples at 16 kHz, float in [-1, 1] or int16, shape (N,)."""
+    return Audio(_as_float(samples), rate=SAMPLE_RATE, normalize=False)
+
+
+def _as_float(samples: np.ndarray) -> np.ndarray:
+    return samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples.astype(np.float32)

@@ -1,0 +1,55 @@
+"""Pictures, sound and film for a page, decoded again by other programs."""
+
+import re
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tdd.data.video import read_audio, read_video
+from tdd.notebook import drawn, play, play_audio, show_frames
+
+FRAMES = np.stack([np.full((40, 60, 3), 10 * t, np.uint8) for t in range(25)])
+
+
+def test_a_strip_holds_evenly_spaced_frames():
+    shown = show_frames({"real": FRAMES, "fake": FRAMES[:3]}, count=5, side=32)
+    picture = np.asarray(Image.open(BytesIO(shown.data)).convert("L")).astype(int)
+    assert picture.shape[0] == 2 * 32 + 4
+    right = picture[10, -20]  # the last frame is the clip's last
+    assert abs(right - 240) <= 3
+
+
+def test_a_film_decodes_to_its_frames_and_its_sound(tmp_path):
+    tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32) / 2
+    page = play({"grey": FRAMES}, tone).data
+    (data,) = re.findall(r"base64,([\w+/=]+)", page)
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b64decode(data))
+    frames, fps = read_video(path)
+    assert fps == 25 and np.abs(frames.astype(int) - FRAMES).max() <= 4 and "grey" in page
+    heard = read_audio(path)
+    assert np.abs(np.fft.rfft(heard[2000:14_000])).argmax() == round(440 * 12_000 / 16_000)
+
+
+def test_sound_of_int16_is_scaled():
+    wave = play_audio(np.array([0, 16384, -16384], np.int16)).data
+    assert np.frombuffer(wave[44:], "<i2").tolist() == pytest.approx([0, 16384, -16384], abs=1)
+
+
+def test_a_figure_is_shown_in_the_size_asked_for(monkeypatch):
+    seen = []
+    monkeypatch.setattr("tdd.notebook.display", seen.append)
+    with drawn(4, 2) as figure:
+        figure.subplots().plot([0, 1])
+    assert seen[0].width == 4 * 96 and Image.open(BytesIO(seen[0].data)).size == (600, 300)
+
+
+def test_a_figure_that_fails_shows_nothing(monkeypatch):
+    seen = []
+    monkeypatch.setattr("tdd.notebook.display", seen.append)
+    with pytest.raises(ZeroDivisionError), drawn():
+        1 / 0  # noqa: B018
+    assert not seen
