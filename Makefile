@@ -41,8 +41,9 @@ setup-dev: .venv/.requirements-dev
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
 	touch $@
 
-.venv/.requirements-dev: requirements-dev.txt .venv/.requirements
+.venv/.requirements-dev: requirements-dev.txt requirements-faces.txt .venv/.requirements
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps -r requirements-faces.txt
 	touch $@
 
 clean:

@@ -1,0 +1,293 @@
+"""68 landmarks for every frame of a video, of its main face: detect now and then, follow in between, fill small gaps.
+
+Detector and landmark network are those of the face-alignment package (Bulat and Tzimiropoulos, ICCV 2017, arXiv
+1703.07332). The detector looks at every few frames; in between, each face's box lies on the straight way from one look
+to the next, so that all its crops go through the landmark network in one call. Where the landmarks then do not fit the
+box, the detector looks at that very frame.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tdd.config import RELABELLED
+from tdd.data.video import VideoFile
+from tdd.errors import TddError
+from tdd.preprocess.face_networks import Detector, Network, PackageDetector, load_network, need_package
+from tdd.preprocess.face_weights import DETECTORS, LANDMARKS, Report, find_weights
+from tdd.preprocess.gaps import fill_gaps, longest_gap, require_found
+from tdd.preprocess.heatmaps import centres_and_sides, crop_face, points_of
+from tdd.preprocess.tracking import FARTHEST, Tracker, distance, largest_boxes, main_face, side_of
+
+MOST_FACES = 3
+"""Faces that are followed at a time, the largest."""
+
+MOST_CROPS = 16
+"""Crops in one call of the landmark network."""
+
+BLOCK_BYTES = 2**28
+"""Bytes of decoded frames that are held at most; of very large frames fewer lie between two looks."""
+
+FIT_OFFSET, FIT_SIZES = 0.5, (0.4, 1.6)
+"""Landmarks fit a box when their middle is no farther than so many sides from its own, and their extent is between
+these shares of its side."""
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """How faces are found.
+
+    Raises:
+        TddError: a value makes no sense.
+    """
+
+    detector: str = "sfd"
+    """``sfd`` (face-alignment's default), ``blazeface``, ``retinaface`` or ``yunet``."""
+    every: int = 8
+    """Frames from one look of the detector to the next."""
+    confidence: float = 0.3
+    """Mean height of the heat maps below which landmarks are not believed."""
+    longest_gap: float = 0.4
+    """Seconds without the face that are filled in by interpolation."""
+    least_found: float = 0.6
+    """Share of a video's frames in which its main face must be found."""
+
+    def __post_init__(self) -> None:
+        if self.detector not in DETECTORS:
+            raise TddError(f"detector {self.detector!r} is unknown; choose one of {', '.join(DETECTORS)}.")
+        if self.every < 1:
+            raise TddError(f"every is {self.every}; the detector looks at every frame (1) or at fewer (2, 3, ...).")
+        if not (0 <= self.confidence <= 1 and 0 < self.least_found <= 1 and self.longest_gap >= 0):
+            raise TddError(
+                f"confidence {self.confidence}, least_found {self.least_found} and longest_gap {self.longest_gap} must "
+                "be shares between 0 and 1, and seconds from 0 up."
+            )
+
+
+@dataclass(frozen=True)
+class FaceQuality:
+    """How well the main face of a video was found."""
+
+    found_share: float
+    """Share of the frames in which it was."""
+    interpolated: int
+    """Frames filled in."""
+    longest_gap: int
+    """Frames in the longest run of those."""
+    detector_score: float
+    """The detector's, mean over its looks."""
+    confidence: float
+    """Mean height of the heat maps over the frames in which it was found."""
+    faces: int
+    """Faces found in at least a tenth of the frames."""
+    face_px: float
+    """Side of its box, median over the frames, px."""
+
+
+@dataclass(frozen=True)
+class FoundLandmarks:
+    """What :meth:`FaceLandmarker.video` finds."""
+
+    points: np.ndarray
+    """float32, shape (frames of the file, 68, 2): x, y, px of each frame, turned as its metadata say."""
+    quality: FaceQuality
+
+
+@dataclass
+class _Sighting:
+    """One face in one frame."""
+
+    face: int
+    frame: int
+    box: np.ndarray
+    points: np.ndarray = field(default_factory=lambda: np.zeros((68, 2), np.float32))
+    confidence: float = 0.0
+
+
+class FaceLandmarker:
+    """Finds the landmarks of the main face in videos."""
+
+    def __init__(
+        self,
+        settings: FaceSettings | None = None,
+        weights: Path | None = None,
+        device: str | None = None,
+        report: Report | None = None,
+        detector: Detector | None = None,
+        network: Network | None = None,
+    ) -> None:
+        """Load the networks.
+
+        Args:
+            settings: how faces are found.
+            weights: folder that holds the networks' weights; the cache of face-alignment when ``None``.
+            device: ``cpu``, ``cuda`` or ``cuda:1``; a GPU when ``None`` and there is one.
+            report: told of downloads.
+            detector: another one than that of the settings.
+            network: another landmark network.
+
+        Raises:
+            TddError: face-alignment is not installed, or its weights are not to be had.
+        """
+        self.settings = settings or FaceSettings()
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if detector is None or network is None:
+            need_package()
+            files = find_weights((*DETECTORS[self.settings.detector], LANDMARKS), weights, report)
+            detector = detector or PackageDetector(self.settings.detector, files, self.device)
+            network = network or load_network(files[LANDMARKS.name], self.device)
+        self.detector, self.network = detector, network
+
+    def video(self, path: Path | str) -> FoundLandmarks:
+        """Landmarks of a video's main face in every frame of the file: the one whose area, added up, is the largest.
+
+        The video is read once, in pieces.
+
+        Raises:
+            TddError: the video cannot be read, or its main face was not found often enough or for too long; the
+                sentence says where.
+        """
+        video = VideoFile(path)
+        tracker = Tracker()
+        sightings: list[_Sighting] = []
+        areas: dict[int, float] = {}
+        for images in self._blocks(video):
+            for sighting in self._follow(tracker, images, video.decoded - len(images), main_face(areas)):
+                sightings.append(sighting)
+                areas[sighting.face] = areas.get(sighting.face, 0.0) + side_of(sighting.box) ** 2
+        own = [sighting for sighting in sightings if sighting.face == main_face(areas)]
+        found = np.zeros(video.decoded, bool)
+        frames = [sighting.frame for sighting in own]
+        found[frames] = True
+        require_found(found, video.stated_fps, self.settings.longest_gap, self.settings.least_found, str(video.path))
+        points = np.zeros((len(found), 68, 2), np.float32)
+        points[frames] = [sighting.points for sighting in own]
+        often = np.bincount([sighting.face for sighting in sightings]) >= max(2, len(found) / 10)
+        scores = tracker.tracks[own[0].face].scores
+        return FoundLandmarks(fill_gaps(points, found), _quality(found, own, scores, int(often.sum())))
+
+    def _blocks(self, video: VideoFile) -> Iterator[list[np.ndarray]]:
+        """The first frame, then runs of frames, each up to the one at which the detector looks."""
+        block: list[np.ndarray] = []
+        length = 1
+        for frame in video.shown(RELABELLED):
+            block.append(frame.rgb())
+            if len(block) == length:
+                yield block
+                length = max(1, min(self.settings.every, BLOCK_BYTES // block[0].nbytes))
+                block = []
+        if block:
+            yield block
+
+    def _follow(self, tracker: Tracker, images: list[np.ndarray], first: int, main: int | None) -> Iterator[_Sighting]:
+        """The faces of a run of frames, all but those whose landmarks do not fit."""
+        last = first + len(images) - 1
+        before = {track.number: track.expected(first - 1) for track in tracker.alive(last)}
+        seen = tracker.look(last, largest_boxes(self.detector(images[-1]), MOST_FACES))
+        after = {track.number: track.box for track in seen}
+        expected: list[_Sighting] = []
+        for number in sorted(before.keys() | after.keys()):
+            for step in range(len(images)):
+                start, end = before.get(number), after.get(number)
+                box = _between(start, end, (step + 1) / len(images), tracker.tracks[number].expected(first + step))
+                expected.append(_Sighting(number, first + step, box))
+        tried = self._landmarks(images, first, expected)
+        good = [sighting for sighting in tried if self._fits(sighting)]
+        found = {(sighting.face, sighting.frame) for sighting in good}
+        lost = [s for s in expected if s.face == main and (main, s.frame) not in found]
+        again = (self._look_again(images[s.frame - first], s, expected) for s in lost)
+        looked = self._landmarks(images, first, [sighting for sighting in again if sighting])
+        good += [sighting for sighting in looked if self._fits(sighting)]
+        yield from _one_each(good, expected)
+
+    def _look_again(self, image: np.ndarray, lost: _Sighting, expected: list[_Sighting]) -> _Sighting | None:
+        """The box that the detector finds nearer to where ``lost`` was expected than to any other face."""
+        others = [s.box for s in expected if s.frame == lost.frame and s.face != lost.face]
+        near: list[tuple[float, np.ndarray]] = []
+        for box in largest_boxes(self.detector(image), MOST_FACES)[:, :4]:
+            apart = distance(lost.box, box)
+            if apart <= min([FARTHEST, *(distance(other, box) for other in others)]):
+                near.append((apart, box))
+        if not near:
+            return None
+        return _Sighting(lost.face, lost.frame, min(near, key=lambda pair: pair[0])[1])
+
+    def _landmarks(self, images: list[np.ndarray], first: int, wanted: list[_Sighting]) -> list[_Sighting]:
+        """The same sightings with their landmarks."""
+        if not wanted:
+            return []
+        centres, sides = centres_and_sides(np.stack([s.box for s in wanted]), self.detector.reference_scale)
+        crops = np.stack(
+            [crop_face(images[s.frame - first], c, side) for s, c, side in zip(wanted, centres, sides, strict=True)]
+        )
+        points, heights = points_of(self.heat_maps(crops), centres, sides)
+        return [
+            dataclasses.replace(sighting, points=p, confidence=float(h.mean()))
+            for sighting, p, h in zip(wanted, points, heights, strict=True)
+        ]
+
+    def heat_maps(self, crops: np.ndarray) -> np.ndarray:
+        """Run the landmark network on all crops together.
+
+        Args:
+            crops: RGB uint8, shape (N, 256, 256, 3).
+
+        Returns:
+            float32, shape (N, 68, 64, 64).
+        """
+        maps = []
+        with torch.inference_mode():
+            for start in range(0, len(crops), MOST_CROPS):
+                some = torch.from_numpy(crops[start : start + MOST_CROPS]).to(self.device)
+                maps.append(self.network(some.permute(0, 3, 1, 2).float() / 255).float().cpu().numpy())
+        return np.concatenate(maps)
+
+    def _fits(self, sighting: _Sighting) -> bool:
+        low, high = sighting.points.min(0), sighting.points.max(0)
+        centre = (sighting.box[:2] + sighting.box[2:]) / 2
+        side = side_of(sighting.box)
+        offset = float(np.linalg.norm((low + high) / 2 - centre)) / side
+        size = float(max(high - low)) / side
+        believed = sighting.confidence >= self.settings.confidence
+        return believed and offset <= FIT_OFFSET and FIT_SIZES[0] <= size <= FIT_SIZES[1]
+
+
+def _between(start: np.ndarray | None, end: np.ndarray | None, share: float, expected: np.ndarray) -> np.ndarray:
+    """A face's box between two looks, ``share`` of the way; where the second did not see it, as it moved before."""
+    if end is None:
+        return expected
+    return end if start is None else start * (1 - share) + end * share
+
+
+def _quality(found: np.ndarray, own: list[_Sighting], scores: list[float], faces: int) -> FaceQuality:
+    return FaceQuality(
+        found_share=float(found.mean()),
+        interpolated=int((~found).sum()),
+        longest_gap=longest_gap(found),
+        detector_score=float(np.mean(scores)),
+        confidence=float(np.mean([sighting.confidence for sighting in own])),
+        faces=max(1, faces),
+        face_px=float(np.median([side_of(sighting.box) for sighting in own])),
+    )
+
+
+def _one_each(good: list[_Sighting], expected: list[_Sighting]) -> Iterator[_Sighting]:
+    """Leave out a face whose landmarks lie on another face's, which is nearer to where that one was expected."""
+    boxes = {(s.face, s.frame): s.box for s in expected}
+
+    def off(sighting: _Sighting) -> float:
+        middle = (sighting.points.min(0) + sighting.points.max(0)) / 2
+        box = boxes[sighting.face, sighting.frame]
+        return float(np.linalg.norm(middle - (box[:2] + box[2:]) / 2)) / side_of(box)
+
+    for mine in good:
+        rivals = (s for s in good if s.frame == mine.frame and s.face != mine.face)
+        same = (s for s in rivals if np.abs(s.points - mine.points).mean() < side_of(mine.box) / 10)
+        if all((off(mine), mine.face) <= (off(other), other.face) for other in same):
+            yield mine
