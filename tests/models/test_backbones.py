@@ -143,6 +143,27 @@ def test_without_attention_there_is_no_map_and_no_extra_parameter() -> None:
         network.attention_map(_video())
 
 
+def test_recurrent_layers_of_the_ablation() -> None:
+    gru, lstm, none = (_small("cnn_gru_attention", recurrent=kind) for kind in ("gru", "lstm", "none"))
+    names = [{name.partition(".")[0] for name, _ in network.named_parameters()} for network in (gru, lstm, none)]
+    assert names == [{"stem", layer, "attention", "out"} for layer in ("gru", "lstm", "linear")]
+    sizes = [sum(p.numel() for n, p in net.named_parameters() if n.startswith(("gru", "lstm"))) for net in (gru, lstm)]
+    assert sizes[1] * 3 == sizes[0] * 4  # three gates and four
+    assert lstm(_video()).shape == none(_video()).shape == (2, 12, 6)
+
+
+def test_without_a_recurrent_layer_and_attention_a_frame_reaches_only_the_convolutions_neighbours() -> None:
+    frames = 24
+    for recurrent, everywhere in (("none", False), ("gru", True)):
+        network = _small("cnn_gru_attention", recurrent=recurrent, attention=False).eval()
+        video = _video(1, frames)
+        changed = video.clone()
+        changed[:, :, 12] += 1
+        moved = (network(changed) - network(video)).abs().amax(dim=(0, 1)) > 1e-7
+        near = (torch.arange(frames) - 12).abs() <= 4  # one frame to each side per convolution
+        assert bool(moved[~near].any()) is everywhere and moved[12]
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_depthwise_is_a_three_dimensional_convolution(frames: int, stride: int) -> None:
@@ -202,6 +223,7 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         ("cnn_gru_attention", {"widths": (8, 0)}, "widths"),
         ("cnn_gru_attention", {"widths": ()}, "widths"),
         ("cnn_gru_attention", {"hidden": 6, "attention_reduction": 8}, "attention_reduction must divide"),
+        ("cnn_gru_attention", {"recurrent": "rnn"}, "'gru', 'lstm' or 'none'; got 'rnn'"),
         ("cnn_lstm", {"time_axis": "frames"}, "per_frame"),
         ("csn", {"stages": (1, 1)}, "four"),
         ("csn", {"width": 2.5}, "width"),

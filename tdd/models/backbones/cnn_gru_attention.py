@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from torch import Tensor, nn
 
 from tdd.errors import TddError
 from tdd.models.backbones.frames import ConvStem, TimeAxis, check_time_axis, pooled_size, to_sequence
 from tdd.models.contract import Backbone, require_positive, require_video
+
+Recurrent = Literal["gru", "lstm", "none"]
 
 
 class TemporalAttention(nn.Module):
@@ -39,12 +43,13 @@ class CnnGruAttention(Backbone):
         hidden: GRU units per direction.
         out_channels: channels of the features.
         attention_reduction: the queries and keys have 2 * hidden / attention_reduction channels.
-        attention: False leaves the attention out (the ablation).
+        attention: False leaves the attention out (an ablation).
+        recurrent: "gru"; for ablations "lstm", or "none", a linear map of each frame by itself, as wide as the GRU.
         time_axis: "per_frame" or "as_released"; see `to_sequence`.
 
     Raises:
         TddError: an argument is not positive, `input_size` is too small, `attention_reduction` does not divide
-            2 * hidden, or `time_axis` is unknown.
+            2 * hidden, or `recurrent` or `time_axis` is unknown.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class CnnGruAttention(Backbone):
         out_channels: int = 2048,
         attention_reduction: int = 8,
         attention: bool = True,
+        recurrent: Recurrent = "gru",
         time_axis: TimeAxis = "per_frame",
     ) -> None:
         super().__init__()
@@ -66,11 +72,20 @@ class CnnGruAttention(Backbone):
             raise TddError(
                 f"{name}: attention_reduction must divide 2 * hidden = {2 * hidden}; got {attention_reduction}."
             )
+        if recurrent not in get_args(Recurrent):
+            raise TddError(f"{name}: recurrent must be 'gru', 'lstm' or 'none'; got {recurrent!r}.")
         self.input_size = input_size
         self.out_channels = out_channels
+        self.recurrent: Recurrent = recurrent
         self.time_axis: TimeAxis = time_axis
         self.stem = ConvStem(widths)
-        self.gru = nn.GRU(widths[-1] * size * size, hidden, batch_first=True, bidirectional=True)
+        channels = widths[-1] * size * size
+        if recurrent == "gru":
+            self.gru = nn.GRU(channels, hidden, batch_first=True, bidirectional=True)
+        elif recurrent == "lstm":
+            self.lstm = nn.LSTM(channels, hidden, batch_first=True, bidirectional=True)
+        else:
+            self.linear = nn.Linear(channels, 2 * hidden)
         self.attention = TemporalAttention(2 * hidden, attention_reduction) if attention else None
         self.out = nn.Linear(2 * hidden, out_channels)
 
@@ -92,7 +107,10 @@ class CnnGruAttention(Backbone):
         return self.attention(self._steps(video))[1]
 
     def _steps(self, video: Tensor) -> Tensor:
-        """Video (B, 3, T, H, W) -> GRU outputs (B, 2 * hidden, T)."""
+        """Video (B, 3, T, H, W) -> outputs of the recurrent layer (B, 2 * hidden, T)."""
         require_video("cnn_gru_attention", video, self.input_size)
-        steps, _ = self.gru(to_sequence(self.stem(video), self.time_axis))
+        sequence = to_sequence(self.stem(video), self.time_axis)
+        if self.recurrent == "none":
+            return self.linear(sequence).transpose(1, 2)
+        steps, _ = (self.gru if self.recurrent == "gru" else self.lstm)(sequence)
         return steps.transpose(1, 2)
