@@ -28,7 +28,7 @@ from tdd.detect import detect
 from tdd.detector import load_detector
 from tdd.evaluate import score_test_videos
 from tdd.preprocess.prepare import prepare
-from tdd.study import SCRATCH
+from tdd.studies import SCRATCH
 from tdd.synth.sizes import SIZES, SynthSize
 from tdd.synth.trees import write_benchmark
 

@@ -59,14 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_data(commands)
 
-    train = commands.add_parser("train", help="stage 1, stage 2 and scoring of table rows on a clip store")
-    train.add_argument("--store", type=Path, required=True, help="folder of the clip store")
-    train.add_argument("--out", type=Path, required=True, help="folder of the study")
-    train.add_argument("--recipe", default="paper", help="a recipe's name or file")
-    train.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the table, by id (default: all)")
-    train.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one set of runs for each")
-    _add_workers(train)
-    train.set_defaults(run=_train)
+    _add_study(commands)
 
     recipe = commands.add_parser("recipe", help="show a recipe: every value, where it comes from, what it means")
     recipe.add_argument("action", choices=["show"])
@@ -80,6 +73,18 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--study", type=Path, required=True, help="folder of the study")
     report.set_defaults(run=_report)
     return parser
+
+
+def _add_study(commands: Any) -> None:
+    study = commands.add_parser("study", help="train and score the rows of a study on a clip store")
+    study.add_argument("name", metavar="NAME", help="table, ssl-weight, audit or ablation")
+    study.add_argument("--store", type=Path, required=True, help="folder of the clip store")
+    study.add_argument("--out", type=Path, required=True, help="folder of all runs; studies in one folder share them")
+    study.add_argument("--recipe", default="paper", help="a recipe's name or file (default: paper)")
+    study.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the study, by id (default: all)")
+    study.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one set of runs for each")
+    _add_workers(study)
+    study.set_defaults(run=_study)
 
 
 def _add_data(commands: Any) -> None:
@@ -231,16 +236,23 @@ def _fetch_splits(args: argparse.Namespace, console: Console) -> None:
         console.print("The official lists are all there.")
 
 
-def _train(args: argparse.Namespace, console: Console) -> None:
+def _study(args: argparse.Namespace, console: Console) -> None:
     from tdd.config import load_recipe
+    from tdd.data.store import ClipStore
     from tdd.progress import step
-    from tdd.study import run_study, select_rows
+    from tdd.studies import plan_study
+    from tdd.study import StudyProgress, run_study, study_jobs
 
-    rows = select_rows(args.rows)
-    with step(f"Training and scoring, {len(rows)} rows", console):
-        failures = run_study(args.store, args.out, load_recipe(args.recipe), rows, args.seeds, args.workers)
+    recipe = load_recipe(args.recipe)
+    plan = plan_study(args.name, recipe, ClipStore(args.store), args.rows)
+    jobs = study_jobs(plan.rows, args.seeds, recipe)
+    with step(f"Study {plan.name}, {len(jobs)} runs", console) as progress:
+        relay = StudyProgress(
+            jobs, args.out, lambda said: console.print(f"  {said}", highlight=False, markup=False), progress
+        )
+        failures = run_study(plan, args.seeds, args.store, recipe, args.out, args.out / plan.name, args.workers, relay)
     if failures:
-        raise TddError(" ".join(failures))
+        raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
 
 
 def _recipe(args: argparse.Namespace, console: Console) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -103,6 +104,11 @@ class Stage1Config:
         5_000, PAPER,
         "Training clips: as many of each word, by name, as make up this number; 0 takes all.",
     )  # fmt: skip
+    audio: bool = setting(
+        True, PAPER,
+        "Students predict the other modality's teacher; false: the video student predicts the video teacher, which "
+        "sees another view of the clip, and no sound is used.",
+    )  # fmt: skip
     ema_base: float = setting(
         0.999, REALFORENSICS,
         "EMA momentum m is 1 - (1 - ema_base) x batch_size / ema_batch, fixed.",
@@ -195,6 +201,11 @@ class FindingsConfig:
     )
 
 
+STAGE1_FINDINGS = ("channels_as_time", "full_lrw_schedule")
+EVALUATION_FINDINGS = ("drop_last_clips", "short_celeb_list")
+"""The findings that stage 1 depends on, and those that change nothing but which clips are scored."""
+
+
 @dataclass(frozen=True)
 class MachineConfig:
     """Where and how fast, never what: no field here may change a result beyond rounding."""
@@ -259,6 +270,24 @@ class Recipe:
 def _require(condition: bool, rule: str, name: str) -> None:
     if not condition:
         raise TddError(f"Recipe '{name}': {rule}; correct the recipe.")
+
+
+def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with some settings changed, each named by its dotted path: ``{"stage1.clips": 500}``.
+
+    Raises:
+        TddError: no such setting, a value of the wrong type, or values in conflict.
+    """
+    values = recipe.to_dict()
+    for path, value in changes.items():
+        *sections, name = path.split(".")
+        place = values
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise TddError(f"There is no setting '{path}': '{section}' is a value; correct the path.")
+        place[name] = value
+    return recipe_from_dict(values)
 
 
 def scaled_rate(optimiser: OptimiserConfig, batch_size: int) -> float:

@@ -11,13 +11,13 @@ from rich.console import Console
 from tdd.config import load_recipe
 from tdd.errors import TddError
 from tdd.files import check_space, check_writable, write_json
-from tdd.names import CELEB_DF_METHOD, FACESHIFTER
 from tdd.plots import draw_figures
 from tdd.preprocess.prepare import prepare
 from tdd.progress import step
 from tdd.records import Check, read_record
 from tdd.report import Report, write_report
-from tdd.study import STUDY, Job, run_study, select_rows, table_jobs
+from tdd.studies import TABLE, select_rows
+from tdd.study import STUDY, Job, StudyProgress, run_study, study_jobs
 from tdd.synth.trees import write_benchmark
 
 RECIPES = {"tiny": "tiny", "demo": "demo", "full": "paper"}
@@ -25,10 +25,6 @@ RECIPES = {"tiny": "tiny", "demo": "demo", "full": "paper"}
 
 DISK_BYTES = {"tiny": 100e6, "demo": 1.5e9, "full": 200e9}
 """Videos, clip store and runs of a size, bytes."""
-
-STAGE1_COST = 1.3
-"""Time of a stage-1 run beside a stage-2 run of the same network, for the estimate of the time left."""
-CSN_COST = 2.0
 
 CHECKS = "checks.json"
 
@@ -56,8 +52,8 @@ def run_demo(
     """
     if size not in RECIPES:
         raise TddError(f"Unknown size '{size}'; the sizes are: {', '.join(RECIPES)}.")
-    chosen, recipe, seeds = select_rows(rows), load_recipe(RECIPES[size]), tuple(seeds)
-    jobs = table_jobs(chosen, seeds)
+    plan, recipe, seeds = select_rows(TABLE, rows), load_recipe(RECIPES[size]), tuple(seeds)
+    jobs = study_jobs(plan.rows, seeds, recipe)
     if not (out / STUDY).is_file():
         check_space(out, int(DISK_BYTES[size]))
     check_writable(out)
@@ -71,15 +67,8 @@ def run_demo(
             f"  {len(prepared.failed)} videos could not be used; the reasons are in {store / 'quarantine.csv'}"
         )
     with step(f"3/4 Training and scoring, {len(jobs)} runs", console) as progress:
-        share: dict[str, float] = {}
-
-        def relay(job: Job, done: float) -> None:
-            if done == 1.0 and share.get(job.run) != 1.0:
-                console.print(f"  {_job_sentence(job, out)}")
-            share[job.run] = done
-            progress(sum(_cost(j) * share.get(j.run, 0.0) for j in jobs), sum(map(_cost, jobs)))
-
-        failures = run_study(store, out, recipe, chosen, seeds, workers, relay)
+        relay = StudyProgress(jobs, out, lambda sentence: console.print(f"  {sentence}"), progress)
+        failures = run_study(plan, seeds, store, recipe, out, out, workers, relay)
     with step("4/4 Table and figures", console):
         write_json(out / CHECKS, study_checks(out, jobs))
         report = write_report(out)
@@ -87,22 +76,6 @@ def run_demo(
     if failures:
         raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
     return report
-
-
-def _cost(job: Job) -> float:
-    return (STAGE1_COST if job.stage == 1 else 1.0) * (CSN_COST if job.row.backbone == "csn" else 1.0)
-
-
-def _job_sentence(job: Job, out: Path) -> str:
-    record = read_record(out / job.run) or {}
-    metrics = record.get("metrics", {})
-    if job.stage == 1:
-        found = f"clip retrieval in 32: {metrics['retrieval']:.2f}, target spread {metrics['target_std']:.2f}"
-    else:
-        found = ", ".join(
-            f"{name} {metrics[name]['auc']:.2f}" for name in (FACESHIFTER, CELEB_DF_METHOD) if name in metrics
-        )
-    return f"{job.run}: {record.get('seconds', 0):.0f} s; {found}"
 
 
 def seen_auc(record: dict[str, Any]) -> float:

@@ -16,20 +16,21 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from tdd.calibrate import calibrate, known_calibration
-from tdd.checkpoints import Weights, export_weights, import_weights, load_part, weights_info
+from tdd.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
 from tdd.config import Recipe
 from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import CompanionBatches, DetectionClips, EpochBatches, loader, pick_words, usable
 from tdd.data.store import ClipStore
-from tdd.detector import Detector, require_same_network
+from tdd.detector import Detector, load_detector, require_same_network
 from tdd.evaluate import score_clips, to_scoring_device, write_scores
+from tdd.files import sha256
 from tdd.losses import detection_loss, logit_shift, prediction_loss
 from tdd.metrics import video_scores
 from tdd.names import FACEFORENSICS, LRW, REAL
-from tdd.paper import PaperRow
 from tdd.pretrain import Branch, build_predictor, video_backbone
 from tdd.records import Clock, Record, read_record
 from tdd.resume import RESUME
+from tdd.rows import Row
 from tdd.selection import evaluation_clips, validation_clips
 from tdd.training import Report, Stage, adamp, fit, warmup_constant
 
@@ -73,9 +74,7 @@ class Auxiliary(nn.Module):
 class Detection(Stage):
     """The stage-2 networks and what one step does with them."""
 
-    def __init__(
-        self, row: PaperRow, recipe: Recipe, shift: float, steps_per_epoch: int, weights: Weights | None
-    ) -> None:
+    def __init__(self, row: Row, recipe: Recipe, shift: float, steps_per_epoch: int, weights: Weights | None) -> None:
         """Start from stage-1 ``weights``, or from scratch without; no teacher is built when ``ssl_weight`` is 0."""
         super().__init__()
         self.micro_batches = recipe.stage2.micro_batches
@@ -165,7 +164,7 @@ def calibration_of(detector: Detector, store: ClipStore, recipe: Recipe) -> dict
 
 def detect(
     store: ClipStore,
-    row: PaperRow,
+    row: Row,
     recipe: Recipe,
     run: Path,
     stage1: Path | None,
@@ -209,12 +208,44 @@ def detect(
     info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
     info["calibration"] = kept
     export_weights(run, Weights("stage2", row.backbone, parts, info, store.mean_face()))
-    described = {"id": row.id, "label": row.label, "backbone": row.backbone, "ssl_weight": row.ssl_weight}
     Record(
         kind="stage2", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": clips.clips, "logit_shift": clips.shift},
-        history=stage.history, metrics=metrics, row=described | {"from_stage1": stage1 is not None}, calibration=kept,
+        history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
         **clock.read(),
     ).write(run)  # fmt: skip
     (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
+    return read_record(run) or {}
+
+
+def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path, seed: int = 0) -> dict[str, Any]:
+    """Score the test clips with the detector of a finished run, or read the record when that was done before.
+
+    For rows that differ from another in which clips are scored, and in nothing that training reads.
+
+    Args:
+        store: holds the test sets.
+        row: what the record is to say of itself.
+        recipe: says which clips are scored.
+        run: folder for clip logits and record.
+        trained: folder of the finished stage 2.
+        seed: of that run.
+
+    Raises:
+        TddError: no weights there, or no test clips.
+    """
+    finished = read_record(run)
+    if finished:
+        return finished
+    run.mkdir(parents=True, exist_ok=True)
+    clock = Clock()
+    detector, _ = load_detector(import_weights(trained, "stage2", row.backbone))
+    if recipe.machine.threads:
+        torch.set_num_threads(recipe.machine.threads)
+    metrics = write_scores(detector, store, recipe, run)
+    Record(
+        kind="evaluation", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+        data={"fingerprint": store.fingerprint, "weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
+        row=row.describe(), **clock.read(),
+    ).write(run)  # fmt: skip
     return read_record(run) or {}

@@ -6,9 +6,10 @@ Information", IEIE Summer Conference 2024 (in Korean). One run per row; the pape
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tdd.names import CELEB_DF, FACESHIFTER
+from tdd.rows import Row
 
 CITATION = (
     'S. Kim, B. Son, H. Ahn, C. Jin, "Efficient Deep Learning-based Deepfake Detection with Local and Global '
@@ -23,26 +24,14 @@ TEST_VIDEOS = {FACESHIFTER: (140, 140), CELEB_DF: (340, 178)}
 
 
 @dataclass(frozen=True)
-class PaperRow:
-    """One row of the paper's table.
+class PaperRow(Row):
+    """One row of the paper's table; ``auc`` is its video-level AUC in percent, by test set."""
 
-    Attributes:
-        id: name of the row in this package.
-        label: the row as this package prints it.
-        backbone: name in ``tdd.models``.
-        ssl_weight: weight of the auxiliary loss in stage 2 (no unit).
-        auc: video-level AUC in percent, by test set.
-    """
-
-    id: str
-    label: str
-    backbone: str
-    ssl_weight: float
-    auc: dict[str, float]
+    auc: dict[str, float] = field(default_factory=dict)
 
 
 def _row(name: str, label: str, backbone: str, ssl_weight: float, face_shifter: float, celeb_df: float) -> PaperRow:
-    return PaperRow(name, label, backbone, ssl_weight, {FACESHIFTER: face_shifter, CELEB_DF: celeb_df})
+    return PaperRow(name, label, backbone, ssl_weight, auc={FACESHIFTER: face_shifter, CELEB_DF: celeb_df})
 
 
 ROWS = (

@@ -1,5 +1,7 @@
 """Stage 1: video and audio students each predict the other modality's EMA teacher, frame by frame.
 
+With ``stage1.audio`` off (an ablation) the video student predicts the video teacher instead, and nothing is heard.
+
 Cross-modal self-supervision on real talking faces, as in RealForensics (Haliassos et al., CVPR 2022, arXiv
 2201.07131), on the 5,000 clips of Kim et al. (IEIE Summer Conference 2024).
 """
@@ -95,16 +97,20 @@ class Pretraining(Stage):
     unread = UNREAD["stage1"]
 
     def __init__(self, backbone: str, recipe: Recipe, words: int, steps_per_epoch: int) -> None:
-        """Build students, their predictors, teachers as copies of the students, and the prober over ``words`` words."""
+        """Build students, their predictors, teachers as copies of the students, and the prober over ``words`` words.
+
+        Without audio the audio networks are not built.
+        """
         super().__init__()
         self.recipe, self.steps_per_epoch, self.micro_batches = recipe, steps_per_epoch, recipe.stage1.micro_batches
         projection = recipe.model.projection
         self.video = Branch(video_backbone(backbone, recipe), projection)
-        self.audio = Branch(AudioResNet(**recipe.model.audio), projection)
-        self.video_predictor, self.audio_predictor = build_predictor(recipe), build_predictor(recipe)
+        self.audio = Branch(AudioResNet(**recipe.model.audio), projection) if recipe.stage1.audio else None
+        self.video_predictor = build_predictor(recipe)
+        self.audio_predictor = build_predictor(recipe) if self.audio else None
         self.video_teacher, self.audio_teacher = copy.deepcopy(self.video), copy.deepcopy(self.audio)
-        self.video_teacher.requires_grad_(False)
-        self.audio_teacher.requires_grad_(False)
+        for teacher in filter(None, (self.video_teacher, self.audio_teacher)):
+            teacher.requires_grad_(False)
         self.prober = Prober(self.video.backbone.out_channels, words)
         self._validation: list[dict[str, Tensor]] = []
 
@@ -114,25 +120,31 @@ class Pretraining(Stage):
             self.update_teachers()
         clean = normalise(batch["clean"])
         noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
-        quiet = mask_log_mel(batch["mel"], batch["time"], batch["mel_bins"], MEL_PER_FRAME)
-
-        features, video_projection = self.video(noisy)
-        _, audio_projection = self.audio(quiet)
+        features, projection = self.video(noisy)
         with torch.no_grad():
-            _, video_target = self.video_teacher(clean)
-            _, audio_target = self.audio_teacher(batch["mel"])
-        video_loss = prediction_loss(self.video_predictor(video_projection), audio_target)
-        audio_loss = prediction_loss(self.audio_predictor(audio_projection), video_target)
+            for_video, for_audio = self._targets(clean, batch["mel"])
+        losses = {"loss_video": prediction_loss(self.video_predictor(projection), for_video)}
+        if self.audio and self.audio_predictor:
+            quiet = mask_log_mel(batch["mel"], batch["time"], batch["mel_bins"], MEL_PER_FRAME)
+            losses["loss_audio"] = prediction_loss(self.audio_predictor(self.audio(quiet)[1]), for_audio)
         prober_loss = F.cross_entropy(self.prober(features), batch["word"])
 
-        self.note(loss=video_loss + audio_loss, loss_video=video_loss, loss_audio=audio_loss)
-        return video_loss + audio_loss + prober_loss
+        loss = torch.stack(list(losses.values())).sum()
+        self.note(loss=loss, **losses)
+        return loss + prober_loss
+
+    def _targets(self, video: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """What the video student is to predict, and what the audio student is: projections (B, C, T) of teachers."""
+        video_target = self.video_teacher(video)[1]
+        return self.audio_teacher(mel)[1] if self.audio_teacher else video_target, video_target
 
     @torch.no_grad()
     def update_teachers(self) -> None:
         """Move the teachers' parameters towards the students' by the fixed EMA momentum."""
         momentum = self.recipe.stage1.momentum
         for teacher, student in ((self.video_teacher, self.video), (self.audio_teacher, self.audio)):
+            if teacher is None or student is None:
+                continue
             for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
                 slow.lerp_(fast, 1 - momentum)
 
@@ -140,12 +152,11 @@ class Pretraining(Stage):
         """Keep what the collapse watch needs of the validation clips."""
         video = normalise(batch["clean"])
         features, projection = self.video(video)
-        _, video_target = self.video_teacher(video)
-        _, audio_target = self.audio_teacher(batch["mel"])
+        target, video_target = self._targets(video, batch["mel"])
         self._validation.append({
             "prediction": self.video_predictor(projection),
+            "target": target,
             "video_target": video_target,
-            "audio_target": audio_target,
             "correct": (self.prober(features).argmax(1) == batch["word"]).float(),
         })  # fmt: skip
 
@@ -157,9 +168,9 @@ class Pretraining(Stage):
         self._validation = []
         return {
             "target_std": feature_spread(whole["video_target"]),
-            "retrieval": clip_retrieval(whole["prediction"], whole["audio_target"]),
-            "position_share": position_share(whole["audio_target"]),
-            "frame_retrieval": frame_retrieval(whole["prediction"], whole["audio_target"]),
+            "retrieval": clip_retrieval(whole["prediction"], whole["target"]),
+            "position_share": position_share(whole["target"]),
+            "frame_retrieval": frame_retrieval(whole["prediction"], whole["target"]),
             "prober": float(whole["correct"].mean()),
         }
 
@@ -173,8 +184,8 @@ class Pretraining(Stage):
         if self.recipe.findings.full_lrw_schedule:
             steps = LRW_TRAINING_CLIPS // config.batch_size
         schedule = warmup_cosine(config.warmup_epochs * steps, config.epochs * steps)
-        scheduled = nn.ModuleList([self.video, self.audio, self.prober])
-        predictors = nn.ModuleList([self.video_predictor, self.audio_predictor])
+        scheduled = nn.ModuleList(filter(None, [self.video, self.audio, self.prober]))
+        predictors = nn.ModuleList(filter(None, [self.video_predictor, self.audio_predictor]))
         groups = [(scheduled.parameters(), schedule), (predictors.parameters(), constant)]
         optimiser, scheduler = adamp(groups, config.optimiser, config.batch_size)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -188,11 +199,11 @@ class Pretraining(Stage):
         }
 
 
-def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int) -> dict[str, Any]:
+def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int, audio: bool) -> dict[str, Any]:
     group, found = min(GROUP, clips), metrics["retrieval"]
     sentence = (
-        f"stage 1 of {backbone}: among {group} clips the right audio is found for {found:.0%} of the videos "
-        f"(chance {1 / group:.0%}, target {RETRIEVAL_TARGET:.0%})."
+        f"stage 1 of {backbone}: among {group} clips the right {'audio' if audio else 'teacher view'} is found for "
+        f"{found:.0%} of the videos (chance {1 / group:.0%}, target {RETRIEVAL_TARGET:.0%})."
     )
     return Check("stage-1 clip retrieval", found, RETRIEVAL_TARGET, sentence).to_dict()
 
@@ -244,7 +255,7 @@ def pretrain(
         kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": len(clips), "words": len(clips.words)}, history=stage.history,
         metrics=last, row={"backbone": backbone}, **clock.read(),
-        checks=[_retrieval_check(backbone, last, len(checked)), _collapse_check(backbone, stage)],
+        checks=[_retrieval_check(backbone, last, len(checked), recipe.stage1.audio), _collapse_check(backbone, stage)],
     ).write(run)  # fmt: skip
     (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
     return read_record(run) or {}

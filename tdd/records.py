@@ -14,6 +14,8 @@ import tdd
 from tdd.files import read_json, write_json
 
 RECORD = "record.json"
+FAILURE = "failure.json"
+"""What a run that failed leaves in place of a record: the sentence, and where it happened."""
 SCHEMA = 1
 UNREAD = {
     "stage1": frozenset({"name", "machine", "stage2", "evaluation"}),

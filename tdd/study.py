@@ -1,31 +1,34 @@
-"""Studies: the runs behind a table, in order of need, spread over processes; finished runs are never redone."""
+"""Running a study: rows x seeds as jobs, each row from the stage 1 it shares; finished runs are never redone."""
 
 from __future__ import annotations
 
+import functools
 import os
-import queue
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from tdd.config import Recipe, recipe_from_dict
 from tdd.data.store import SIZES, ClipStore
 from tdd.errors import TddError
-from tdd.files import as_json, write_json
-from tdd.paper import ROWS, PaperRow
-from tdd.parallel import InlinePool, begin_worker, cpu_count
-from tdd.records import UNREAD, read_record
+from tdd.files import check_writable, held_alone, write_json
+from tdd.names import CELEB_DF_METHOD, FACESHIFTER
+from tdd.parallel import Engine, cpu_count
+from tdd.records import FAILURE, UNREAD, read_record
+from tdd.rows import Row, stage1_digest, stage1_recipe
+from tdd.scheduler import Scheduler, process_engine
+from tdd.studies import Plan
 
 STUDY = "study.json"
-SCRATCH = PaperRow("scratch", "no stage 1", "cnn_gru_attention", 0.0, {})
-"""Not in the paper: the same detector without stage 1, so that the demo can say what stage 1 adds."""
 
-TABLE: tuple[PaperRow, ...] = (*ROWS, SCRATCH)
-POLL_SECONDS = 0.2
+STAGE1, STAGE2, EVALUATION = "stage1", "stage2", "evaluation"
+"""Kinds of a job, and of the record it leaves."""
+
+COSTS = {STAGE1: 1.3, STAGE2: 1.0, EVALUATION: 0.1}
+"""Time of a job beside a stage-2 run of the same network, for the estimate of the time left."""
+CSN_COST = 2.0
 
 
 @dataclass(frozen=True)
@@ -33,187 +36,203 @@ class Job:
     """One run of a study."""
 
     run: str
-    """Folder below the study's, and the job's name."""
-    row: PaperRow
+    """Folder below that of all runs, and the job's name."""
+    kind: str
+    row: Row
     seed: int
     needs: str | None
-    """The stage-1 run that must be finished first (stage 2); ``None`` when nothing must."""
+    """The run that must be finished first: its stage 1, or the detector that it scores; ``None`` when nothing must."""
 
     @property
-    def stage(self) -> int:
-        """1 or 2."""
-        return 1 if self.run.startswith("stage1/") else 2
+    def cost(self) -> float:
+        """Time it takes, in stage-2 runs of a small network."""
+        return COSTS[self.kind] * (CSN_COST if self.row.backbone == "csn" else 1.0)
+
+    def recipe(self, base: Recipe) -> Recipe:
+        """Every number of the run."""
+        mine = self.row.recipe(base)
+        return stage1_recipe(mine, self.row.backbone) if self.kind == STAGE1 else mine
 
 
 JobProgress = Callable[[Job, float], None]
 """Called with a job and the share of it that is done; 1 when it is finished."""
 
 
-def select_rows(names: Iterable[str] | None) -> tuple[PaperRow, ...]:
-    """The named rows of the table, all when ``None``.
+def study_jobs(rows: Iterable[Row], seeds: Iterable[int], recipe: Recipe) -> list[Job]:
+    """The runs behind ``rows`` x ``seeds``, seed by seed: stage 1 first, then the rows in their order.
+
+    Rows whose stage 1 depends on the same settings share it; rows that differ in what is scored share a detector.
 
     Raises:
-        TddError: a name that is no row's.
+        TddError: a row overrides what no setting has.
     """
-    known = {row.id: row for row in TABLE}
-    chosen = list(known) if names is None else list(names)
-    for name in chosen:
-        if name not in known:
-            raise TddError(f"Unknown row '{name}'; the rows are: {', '.join(known)}.")
-    return tuple(known[name] for name in known if name in chosen)
-
-
-def table_jobs(rows: Iterable[PaperRow], seeds: Iterable[int]) -> list[Job]:
-    """The runs behind ``rows`` x ``seeds``; rows of one backbone share its stage 1."""
-    first: dict[str, Job] = {}
-    second: list[Job] = []
+    jobs: dict[str, Job] = {}
+    rows = tuple(rows)
     for seed in seeds:
+        for row in (row.detector_of or row for row in rows):
+            if row.from_stage1:
+                name = stage1_run(row, seed, recipe)
+                jobs.setdefault(name, Job(name, STAGE1, row, seed, None))
         for row in rows:
-            name = f"stage1/{row.backbone}-seed{seed}"
-            if row is not SCRATCH:
-                first.setdefault(name, Job(name, row, seed, None))
-            second.append(Job(f"stage2/{row.id}-seed{seed}", row, seed, None if row is SCRATCH else name))
-    return [*first.values(), *second]
+            trained = row.detector_of or row
+            first = stage1_run(trained, seed, recipe) if trained.from_stage1 else None
+            detector = Job(stage2_run(trained, seed), STAGE2, trained, seed, first)
+            jobs.setdefault(detector.run, detector)
+            if row.detector_of:
+                jobs.setdefault(name := stage2_run(row, seed), Job(name, EVALUATION, row, seed, detector.run))
+    return list(jobs.values())
+
+
+def stage1_run(row: Row, seed: int, recipe: Recipe) -> str:
+    """Folder of the stage 1 of a row: named by its network, and by a digest where its settings are the row's own."""
+    digest = stage1_digest(row.recipe(recipe), row.backbone)
+    own = "" if digest == stage1_digest(recipe, row.backbone) else f"-{digest}"
+    return f"stage1/{row.backbone}{own}-seed{seed}"
+
+
+def stage2_run(row: Row, seed: int) -> str:
+    """Folder of a row's scores."""
+    return f"stage2/{row.id}-seed{seed}"
 
 
 def run_study(
+    plan: Plan,
+    seeds: Sequence[int],
     store: Path,
-    out: Path,
     recipe: Recipe,
-    rows: Iterable[PaperRow],
-    seeds: Iterable[int],
+    runs: Path,
+    folder: Path,
     workers: int | None = None,
     progress: JobProgress | None = None,
+    engine: Engine = process_engine,
 ) -> list[str]:
-    """Run every job whose record is not there yet.
+    """Run every job of a study whose record is not there yet.
 
-    A run that fails is reported at the end and does not stop those that do not need it.
+    A run that fails leaves ``failure.json``, is reported at the end and tried again by the next call; it does not stop
+    those that do not need it.
 
     Args:
-        store: folder of the clip store.
-        out: the study's folder; gets ``study.json`` and one folder a run.
-        recipe: every number of the runs.
-        rows: rows of the table.
+        plan: rows, and what they are compared with.
         seeds: one set of runs for each.
-        workers: processes; one a core where the recipe gives each run one thread, else one.
+        store: folder of the clip store.
+        recipe: every number of the runs but the rows' own.
+        runs: folder of the runs, one folder each, shared by all studies that name it.
+        folder: of the study; gets ``study.json``.
+        workers: jobs at a time; one a core where the recipe gives each run one thread, else one.
         progress: see :data:`JobProgress`.
+        engine: where the jobs run.
 
     Returns:
         one sentence for each run that failed; empty when all went well.
 
     Raises:
-        TddError: no store, a store of other crops than the recipe's, or runs of other settings in ``out``.
+        TddError: no store, a store of other crops than the recipe's, runs of other settings in ``runs``, or another
+            process that writes there.
     """
-    rows, seeds = tuple(rows), tuple(seeds)
-    jobs, clips = table_jobs(rows, seeds), ClipStore(store)
+    jobs, clips = study_jobs(plan.rows, seeds, recipe), ClipStore(store)
     clips.require(recipe.clip, *SIZES, "frame_rate")
     for job in jobs:
-        _refuse_other_runs(job, out, recipe, clips.fingerprint)
-    write_json(out / STUDY, _describe(rows, seeds, recipe, clips))
-    workers = workers or (cpu_count() if recipe.machine.threads == 1 else 1)
-    return _Scheduler(jobs, store, out, recipe, progress or (lambda *_: None)).run(workers)
+        _refuse_other_run(job, runs, recipe, clips.fingerprint)
+    check_writable(runs)
+    with held_alone(runs, "tdd study"):
+        write_json(folder / STUDY, _describe(plan, seeds, recipe, clips, os.path.relpath(runs, folder)))
+        finished = [job.run for job in jobs if read_record(runs / job.run)]
+        work = functools.partial(_run_job, store=store, runs=runs, recipe=recipe.to_dict())
+        scheduler = Scheduler(jobs, finished, work, progress or (lambda *_: None))
+        failures = scheduler.run(workers or (cpu_count() if recipe.machine.threads == 1 else 1), engine)
+    return [f"{run}: {sentence}" for run, sentence in failures.items()]
 
 
-def _describe(rows: tuple[PaperRow, ...], seeds: tuple[int, ...], recipe: Recipe, store: ClipStore) -> dict[str, Any]:
-    runs = {f"{row.id}/seed{seed}": f"stage2/{row.id}-seed{seed}" for row in rows for seed in seeds}
+def _describe(plan: Plan, seeds: Sequence[int], recipe: Recipe, store: ClipStore, runs: str) -> dict[str, Any]:
+    """What ``study.json`` says: the plan, and the folder of each run from the study's own."""
+    base = "" if runs == "." else Path(runs).as_posix() + "/"
+    pairs = {f"{row.id}/seed{seed}": (row, seed) for row in plan.rows for seed in seeds}
+    firsts = {name: (row.detector_of or row, seed) for name, (row, seed) in pairs.items()}
     return {
-        "schema": 1, "recipe": recipe.name, "synthetic": store.plan["synthetic"], "seeds": list(seeds),
-        "rows": [row.id for row in rows], "runs": runs,
+        "schema": 1, "study": plan.name, "title": plan.title, "reference": plan.reference, "recipe": recipe.name,
+        "synthetic": store.plan["synthetic"], "seeds": list(seeds), "rows": [row.id for row in plan.rows],
+        "described": {row.id: row.describe() for row in plan.rows},
+        "runs": {name: base + stage2_run(row, seed) for name, (row, seed) in pairs.items()},
+        "stage1": {
+            name: base + stage1_run(row, seed, recipe) for name, (row, seed) in firsts.items() if row.from_stage1
+        },
     }  # fmt: skip
 
 
-def _refuse_other_runs(job: Job, out: Path, recipe: Recipe, fingerprint: str) -> None:
-    record = read_record(out / job.run)
+def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, fingerprint: str) -> None:
+    record = read_record(runs / job.run)
     if record is None:
         return
-    unread = UNREAD[f"stage{job.stage}"]
-    same = {key: value for key, value in record["recipe"].items() if key not in unread}
-    mine = {key: value for key, value in as_json(recipe.to_dict()).items() if key not in unread}
-    if same != mine or record["data"]["fingerprint"] != fingerprint:
-        what = "other settings" if same != mine else "other data"
-        raise TddError(f"{out / job.run} is a finished run with {what}; choose another folder or delete that one.")
+    present, wanted = recipe_from_dict(record["recipe"]), job.recipe(recipe)
+    if job.kind == STAGE1:
+        present = stage1_recipe(present, job.row.backbone)
+    unread = UNREAD.get(job.kind, UNREAD[STAGE2])
+    same = {key: value for key, value in present.to_dict().items() if key not in unread}
+    if same != {key: value for key, value in wanted.to_dict().items() if key not in unread}:
+        what = "other settings"
+    elif record["data"]["fingerprint"] != fingerprint:
+        what = "other data"
+    else:
+        return
+    raise TddError(f"{runs / job.run} is a finished run with {what}; choose another folder or delete that one.")
 
 
-class _Scheduler:
-    """Starts each job once what it needs is finished, as long as a process is free."""
-
-    def __init__(self, jobs: list[Job], store: Path, out: Path, recipe: Recipe, progress: JobProgress) -> None:
-        self.store, self.out, self.recipe, self.progress = store, out, recipe, progress
-        self.jobs = {job.run: job for job in jobs}
-        self.finished = {job.run for job in jobs if read_record(out / job.run)}
-        self.waiting = [job for job in jobs if job.run not in self.finished]
-        self.failures: dict[str, str] = {}
-
-    def run(self, workers: int) -> list[str]:
-        for run in self.finished:
-            self.progress(self.jobs[run], 1.0)
-        if workers == 1 or not self.waiting:
-            self._drive(InlinePool(), queue.Queue(), 1)
-        else:
-            context = get_context("spawn")
-            with context.Manager() as manager:
-                pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
-                self._drive(pool, manager.Queue(), workers)
-        return [f"{run}: {sentence}" for run, sentence in self.failures.items()]
-
-    def _drive(self, pool: Executor, messages: Any, workers: int) -> None:
-        running: dict[Future[None], Job] = {}
-        try:
-            while self.waiting or running:
-                for job in self._ready(workers - len(running)):
-                    running[pool.submit(_run_job, job, self.store, self.out, self.recipe.to_dict(), messages)] = job
-                done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-                self._relay(messages)
-                for future in done:
-                    self._settle(running.pop(future), future)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    def _ready(self, free: int) -> list[Job]:
-        for job in [job for job in self.waiting if job.needs in self.failures]:
-            self.waiting.remove(job)
-            self.failures[job.run] = f"not run, for {job.needs} failed"
-        ready = [job for job in self.waiting if job.needs is None or job.needs in self.finished][: max(0, free)]
-        self.waiting = [job for job in self.waiting if job not in ready]
-        return ready
-
-    def _relay(self, messages: Any) -> None:
-        while True:
-            try:
-                run, share = messages.get_nowait()
-            except queue.Empty:
-                return
-            self.progress(self.jobs[run], share)
-
-    def _settle(self, job: Job, future: Future[None]) -> None:
-        try:
-            future.result()
-            self.finished.add(job.run)
-            self.progress(job, 1.0)
-        except TddError as error:
-            self.failures[job.run] = str(error)
-        except BrokenProcessPool as error:
-            raise TddError(
-                f"A process of the study was killed during {job.run}, most often for lack of memory; "
-                "run the same command again: finished runs are kept."
-            ) from error
-
-
-def _prepare_worker() -> None:
-    os.environ["OMP_WAIT_POLICY"] = "passive"  # a spinning thread of one run would steal the core of another
-    begin_worker()
-
-
-def _run_job(job: Job, store: Path, out: Path, recipe_values: dict[str, Any], messages: Any) -> None:
-    from tdd.detect import detect
-    from tdd.pretrain import pretrain
-
-    recipe, clips = recipe_from_dict(recipe_values), ClipStore(store)
+def _run_job(job: Job, messages: Any, store: Path, runs: Path, recipe: dict[str, Any]) -> None:
+    """Do one job; whatever goes wrong is kept in its folder, and raised as one sentence."""
+    where = runs / job.run
+    (where / FAILURE).unlink(missing_ok=True)
 
     def report(done: int, total: int) -> None:
         messages.put((job.run, min(0.99, done / total)))
 
-    if job.stage == 1:
-        pretrain(clips, job.row.backbone, recipe, out / job.run, job.seed, report)
+    try:
+        _start(job, ClipStore(store), runs, job.recipe(recipe_from_dict(recipe)), report)
+    except Exception as error:
+        said = str(error) if isinstance(error, TddError) else f"{type(error).__name__}: {error}"
+        write_json(where / FAILURE, {"schema": 1, "sentence": said, "traceback": traceback.format_exc()})
+        raise TddError(said) from error
+
+
+def _start(job: Job, clips: ClipStore, runs: Path, recipe: Recipe, report: Callable[[int, int], None]) -> None:
+    from tdd.detect import detect, rescore
+    from tdd.pretrain import pretrain
+
+    needed = runs / job.needs if job.needs else None
+    if job.kind == STAGE1:
+        pretrain(clips, job.row.backbone, recipe, runs / job.run, job.seed, report)
+    elif job.kind == EVALUATION and needed:
+        rescore(clips, job.row, recipe, runs / job.run, needed, job.seed)
     else:
-        detect(clips, job.row, recipe, out / job.run, out / job.needs if job.needs else None, job.seed, report)
+        detect(clips, job.row, recipe, runs / job.run, needed, job.seed, report)
+
+
+def job_sentence(job: Job, runs: Path) -> str:
+    """What a finished run took and found, in a line."""
+    record = read_record(runs / job.run) or {}
+    metrics = record.get("metrics", {})
+    if job.kind == STAGE1:
+        found = f"clip retrieval in 32: {metrics['retrieval']:.2f}, target spread {metrics['target_std']:.2f}"
+    else:
+        found = ", ".join(
+            f"{name} {metrics[name]['auc']:.2f}" for name in (FACESHIFTER, CELEB_DF_METHOD) if name in metrics
+        )
+    return f"{job.run}: {record.get('seconds', 0):.0f} s; {found}"
+
+
+class StudyProgress:
+    """Says each job's result when it ends, and tells a progress bar the share of all that is done."""
+
+    def __init__(
+        self, jobs: Sequence[Job], runs: Path, say: Callable[[str], None], bar: Callable[[float, float], None]
+    ):
+        """Watch ``jobs``, whose folders are below ``runs``."""
+        self.runs, self.say, self.bar = runs, say, bar
+        self.cost = {job.run: job.cost for job in jobs}
+        self.share: dict[str, float] = {}
+
+    def __call__(self, job: Job, done: float) -> None:
+        """Hear that ``done`` of ``job`` is done."""
+        if done == 1.0 and self.share.get(job.run) != 1.0:
+            self.say(job_sentence(job, self.runs))
+        self.share[job.run] = done
+        self.bar(sum(self.cost[run] * share for run, share in self.share.items()), sum(self.cost.values()))

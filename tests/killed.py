@@ -12,9 +12,9 @@ from tdd.config import load_recipe
 from tdd.data.store import ClipStore
 from tdd.detect import detect
 from tdd.pretrain import pretrain
-from tdd.study import TABLE
+from tdd.studies import TABLE
 
-ROWS = {row.id: row for row in TABLE}
+ROWS = {row.id: row for row in TABLE.rows}
 STOPPED = "stopped"
 SECONDS = 60
 

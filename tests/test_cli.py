@@ -24,7 +24,7 @@ def sentence(capsys):
         (["synth", "--size", "huge", "--out", "{out}"], "tiny, demo, full"),
         (["prepare", "--root", "{out}", "--out", "{out}"], "No data set was found"),
         (["prepare", "--root", "{out}", "--out", "{out}", "--recipe", "mine"], "known recipes"),
-        (["train", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
+        (["study", "table", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
         (["evaluate", "--checkpoint", "{out}", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
         (["checkpoint", "show", "{out}"], "holds no finished weights"),
         (["checkpoint", "import", "{out}.pth", "--out", "{out}"], "cannot be read"),

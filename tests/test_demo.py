@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from tdd.config import load_recipe
 from tdd.demo import run_demo, study_checks
 from tdd.errors import TddError
 from tdd.files import write_json
-from tdd.study import select_rows, table_jobs
+from tdd.studies import TABLE, select_rows
+from tdd.study import study_jobs
 
 ROWS = ["csn", "ssl_0.0", "ssl_0.3", "scratch"]
 
@@ -62,7 +64,7 @@ def test_another_size_in_the_same_folder_is_refused(finished):
 
 
 def test_a_failed_check_is_recorded_as_failed(tmp_path):
-    jobs = table_jobs(select_rows(["ssl_0.0", "scratch"]), [0])
+    jobs = study_jobs(select_rows(TABLE, ["ssl_0.0", "scratch"]).rows, [0], load_recipe("tiny"))
     for job in jobs:
         auc = {"ssl_0.0": 0.6, "scratch": 0.7}[job.row.id]
         record = {

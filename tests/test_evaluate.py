@@ -21,7 +21,7 @@ from tdd.evaluation_text import evaluation_text
 from tdd.files import sha256
 from tdd.metrics import video_scores
 from tdd.selection import Protocol, evaluation_clips
-from tdd.study import SCRATCH
+from tdd.studies import SCRATCH
 from tests.stores import random_store
 
 

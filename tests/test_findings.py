@@ -10,12 +10,12 @@ from tdd.checkpoints import import_weights
 from tdd.config import FindingsConfig, load_recipe
 from tdd.detect import Auxiliary, Detection, training_clips
 from tdd.evaluate import evaluation_clips
+from tdd.paper import ROWS
 from tdd.pretrain import Pretraining, pretrain, video_backbone
-from tdd.study import TABLE
 from tests.stores import random_store
 
 TINY = load_recipe("tiny")
-ROW = next(row for row in TABLE if row.id == "ssl_0.3")
+ROW = next(row for row in ROWS if row.id == "ssl_0.3")
 
 
 def found(**switches):

@@ -28,9 +28,9 @@ from tdd.files import sha256
 from tdd.importing import import_published
 from tdd.models import build_backbone
 from tdd.models.published import to_own
-from tdd.paper import PaperRow
 from tdd.preprocess.crops import mean_face
 from tdd.records import read_record
+from tdd.rows import Row
 from tests.preprocess.trees import face_points
 from tests.published import GOLDEN, assert_golden, normal, published_state
 from tests.stores import random_store
@@ -44,7 +44,7 @@ MODULES = {
 }
 
 
-VIVIT = PaperRow("vivit", "ViViT", "vivit", 0.3, {})
+VIVIT = Row("vivit", "ViViT", "vivit", 0.3)
 
 
 def under(prefix: str, state: State) -> State:

@@ -6,20 +6,22 @@ import math
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tdd.checkpoints import import_weights
-from tdd.config import load_recipe
+from tdd.config import load_recipe, override
+from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
 from tdd.detect import Detection, detect, training_clips
 from tdd.errors import TddError
 from tdd.evaluate import clip_starts, evaluation_clips, score_clips
 from tdd.pretrain import Pretraining, pretrain
-from tdd.study import SCRATCH, TABLE
+from tdd.studies import SCRATCH, TABLE
 from tdd.training import warmup_constant, warmup_cosine
 from tests.stores import random_store
 
 RECIPE = load_recipe("tiny")
-ROWS = {row.id: row for row in TABLE}
+ROWS = {row.id: row for row in TABLE.rows}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,34 @@ def test_a_pretraining_step_trains_students_and_leaves_teachers_to_the_average(s
     stage.update_teachers()
     moved = next(stage.video_teacher.parameters()) - before
     assert moved.mean().item() == pytest.approx(1 - RECIPE.stage1.momentum, rel=1e-3)
+
+
+def test_without_audio_the_video_student_predicts_the_video_teacher_of_the_clean_view(store):
+    torch.manual_seed(0)
+    clips = PretrainingClips(store, faces(store), RECIPE, train=True)
+    stage = Pretraining("cnn_gru_attention", override(RECIPE, {"stage1.audio": False}), 4, 1)
+    assert not [name for name, _ in stage.named_parameters() if name.startswith("audio")]
+    batch = batch_of(clips, EpochBatches(len(clips), 8, 0))
+    total = stage.training_step(batch, 0)
+    total.backward()
+    for name, parameter in stage.named_parameters():
+        assert (parameter.grad is not None) == ("teacher" not in name), name
+
+    noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
+    predicted = F.normalize(stage.video_predictor(stage.video(noisy)[1]), dim=1)
+    wanted = F.normalize(stage.video_teacher(normalise(batch["clean"]))[1], dim=1)
+    words = F.cross_entropy(stage.prober(stage.video(noisy)[0]), batch["word"])
+    assert total.item() == pytest.approx((words - (predicted * wanted).sum(1).mean()).item(), abs=1e-5)
+    mute = stage.training_step(batch | {"mel": torch.full_like(batch["mel"], torch.nan)}, 1)
+    assert mute.item() == pytest.approx(total.item())
+
+
+def test_a_stage_1_without_audio_is_handed_over_as_any_other(store, tmp_path):
+    mute = override(RECIPE, {"stage1.audio": False})
+    record = pretrain(store, "cnn_gru_attention", mute, tmp_path / "one")
+    assert "loss_audio" not in record["history"][-1] and math.isfinite(record["metrics"]["retrieval"])
+    assert "the right teacher view is found" in record["checks"][0]["sentence"]
+    assert detect(store, ROWS["ssl_0.3"], mute, tmp_path / "two", tmp_path / "one")["metrics"]
 
 
 def test_the_prober_never_trains_the_backbone(store):

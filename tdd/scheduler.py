@@ -1,0 +1,118 @@
+"""Starts each job once what it needs is finished, as long as a worker is free. The workers may be any executor's."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from multiprocessing import get_context
+from typing import Any, Generic, Protocol, TypeVar
+
+from tdd.errors import TddError
+from tdd.parallel import Engine, InlinePool, Pool, ProcessPool, WorkerKilled, begin_worker
+
+POLL_SECONDS = 0.2
+
+
+class Task(Protocol):
+    """What the scheduler must know of a job."""
+
+    @property
+    def run(self) -> str:
+        """Its name, of which there is one."""
+
+    @property
+    def needs(self) -> str | None:
+        """The job that must be finished first; ``None`` when nothing must."""
+
+
+Job = TypeVar("Job", bound=Task)
+
+Work = Callable[[Job, Any], None]
+"""Does a job; may put ``(name, share done)`` on the queue that it is given. Raises TddError when it fails."""
+
+
+def process_engine(workers: int | None, pieces: int) -> Pool:
+    """Processes of this machine, one when ``workers`` is ``None``; one worker is this process."""
+    workers = min(workers or 1, pieces)
+    return InlinePool() if workers == 1 else ProcessPool(workers, _begin)
+
+
+def _begin(_: int) -> None:
+    os.environ["OMP_WAIT_POLICY"] = "passive"  # a spinning thread of one run would steal the core of another
+    begin_worker()
+
+
+class Scheduler(Generic[Job]):
+    """Runs jobs in the order they are given, but for those that must wait for another."""
+
+    def __init__(
+        self, jobs: Iterable[Job], finished: Iterable[str], work: Work[Job], progress: Callable[[Job, float], None]
+    ) -> None:
+        """Prepare to do ``work`` for every job whose name is not among ``finished``; ``progress`` hears of shares."""
+        self.jobs = {job.run: job for job in jobs}
+        self.finished = set(finished)
+        self.waiting = [job for job in self.jobs.values() if job.run not in self.finished]
+        self.work, self.progress = work, progress
+        self.failures: dict[str, str] = {}
+
+    def run(self, workers: int, engine: Engine = process_engine) -> dict[str, str]:
+        """Do all jobs, ``workers`` at a time.
+
+        Returns:
+            a sentence for each job that failed or could not be started, by name.
+        """
+        for name in self.finished:
+            self.progress(self.jobs[name], 1.0)
+        if not self.waiting:
+            return self.failures
+        pool = engine(workers, len(self.waiting))
+        if isinstance(pool, InlinePool):
+            self._drive(pool, queue.Queue())
+        else:
+            with get_context("spawn").Manager() as manager:
+                self._drive(pool, manager.Queue())
+        return self.failures
+
+    def _drive(self, pool: Pool, messages: Any) -> None:
+        running: dict[Future[None], Job] = {}
+        try:
+            while self.waiting or running:
+                for job in self._ready(pool.workers - len(running)):
+                    running[pool.submit(self.work, job, messages)] = job
+                done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+                self._relay(messages)
+                for future in done:
+                    self._settle(running.pop(future), future)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ready(self, free: int) -> list[Job]:
+        for job in list(self.waiting):
+            if job.needs in self.failures:
+                self.waiting.remove(job)
+                self.failures[job.run] = f"not run, for {job.needs} failed."
+        ready = [job for job in self.waiting if job.needs is None or job.needs in self.finished][: max(0, free)]
+        self.waiting = [job for job in self.waiting if job not in ready]
+        return ready
+
+    def _relay(self, messages: Any) -> None:
+        while True:
+            try:
+                run, share = messages.get_nowait()
+            except queue.Empty:
+                return
+            self.progress(self.jobs[run], share)
+
+    def _settle(self, job: Job, future: Future[None]) -> None:
+        try:
+            future.result()
+            self.finished.add(job.run)
+            self.progress(job, 1.0)
+        except TddError as error:
+            self.failures[job.run] = str(error)
+        except WorkerKilled:
+            self.failures[job.run] = (
+                "its process was killed, most often for lack of memory; run the same command again with fewer workers."
+            )
