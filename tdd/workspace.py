@@ -37,7 +37,8 @@ from tdd.preprocess.prepare import prepare
 from tdd.pretrain import pretrain
 from tdd.progress import duration
 from tdd.records import package_versions, read_record
-from tdd.study import SCRATCH, Job, run_study, select_rows, table_jobs
+from tdd.studies import TABLE, select_rows
+from tdd.study import Job, run_study, study_jobs
 from tdd.synth.trees import DONE, write_benchmark
 
 FOLDER = Path("../runs/notebooks")
@@ -119,10 +120,10 @@ class Workspace:
         Raises:
             TddError: no such row, or the run there was trained on other clips.
         """
-        (wanted,) = select_rows([row])
+        (wanted,) = select_rows(TABLE, [row]).rows
         store, run = self.store(), self.folder / f"stage2/{row}-seed{self.seed}"
         found = _is_finished(run, store)
-        stage1 = None if found or wanted is SCRATCH else self.stage1(wanted.backbone)
+        stage1 = None if found or not wanted.from_stage1 else self.stage1(wanted.backbone)
         with line(f"Stage 2, row {row}", run, found) as progress:
             detect(store, wanted, self.recipe, run, stage1, self.seed, progress)
         return run
@@ -133,8 +134,8 @@ class Workspace:
         Raises:
             TddError: no such row, a run there with other settings or clips, or runs that failed.
         """
-        store, chosen = self.store(), select_rows(rows)
-        jobs = table_jobs(chosen, [self.seed])
+        store, plan = self.store(), select_rows(TABLE, rows)
+        jobs = study_jobs(plan.rows, [self.seed], self.recipe)
         found = all(read_record(self.folder / job.run) for job in jobs)
         shares: dict[str, float] = {}
         with line(f"Runs of {', '.join(rows)}", self.folder, found) as progress:
@@ -143,7 +144,7 @@ class Workspace:
                 shares[job.run] = share
                 progress(sum(shares.values()), len(jobs))
 
-            failures = run_study(store.folder, self.folder, self.recipe, chosen, [self.seed], progress=relay)
+            failures = run_study(plan, [self.seed], store.folder, self.recipe, self.folder, self.folder, progress=relay)
         if failures:
             raise TddError(" ".join(failures))
         return self.folder

@@ -15,7 +15,7 @@ from tdd.detector import load_detector
 from tdd.evaluate import score_clips
 from tdd.metrics import Calibration, fit_calibration, video_scores
 from tdd.selection import validation_clips
-from tdd.study import SCRATCH
+from tdd.studies import SCRATCH
 from tests.stores import random_store
 
 
