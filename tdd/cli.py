@@ -67,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     recipe.set_defaults(run=_recipe)
 
     _add_evaluate(commands)
+    _add_robustness(commands)
     _add_checkpoint(commands)
 
     report = commands.add_parser("report", help="table and figures of a study, from its run records alone")
@@ -144,6 +145,21 @@ def _add_evaluate(commands: Any) -> None:
         "--frame-step", type=int, default=1, metavar="N", help="see every N-th frame only, that is 25/N fps"
     )
     evaluate.set_defaults(run=_evaluate)
+
+
+def _add_robustness(commands: Any) -> None:
+    robustness = commands.add_parser("robustness", help="AUC by level of seven corruptions of the test videos")
+    robustness.add_argument("--root", type=Path, required=True, help="data root that the store was made from")
+    robustness.add_argument("--store", type=Path, required=True, help="folder of the clip store")
+    robustness.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
+    robustness.add_argument("--out", type=Path, required=True, help="folder for clip logits, table, figure and record")
+    robustness.add_argument("--corruptions", nargs="+", default=[], metavar="CODE", help="CS CC BW GNC GB PIX VC")
+    robustness.add_argument("--levels", nargs="+", type=int, default=[], metavar="LEVEL", help="1 to 5 (default: all)")
+    robustness.add_argument("--videos", type=int, default=0, metavar="N", help="of each class, drawn (default: all)")
+    robustness.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
+    _add_selection(robustness)
+    _add_workers(robustness)
+    robustness.set_defaults(run=_robustness)
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
@@ -273,6 +289,25 @@ def _evaluate(args: argparse.Namespace, console: Console) -> None:
     with step("Scoring the test videos", console, "clips") as progress:
         record = evaluate_checkpoint(args.checkpoint, ClipStore(args.store), args.out, protocol, progress)
     console.print(evaluation_text(record), highlight=False, markup=False)
+
+
+def _robustness(args: argparse.Namespace, console: Console) -> None:
+    from tdd.data.store import ClipStore
+    from tdd.plots.robustness import draw_robustness
+    from tdd.progress import step
+    from tdd.robustness import measure_robustness
+    from tdd.robustness_text import robustness_text
+    from tdd.selection import Protocol
+
+    protocol = Protocol(tuple(args.datasets), tuple(args.methods))
+    with step("Damaging and scoring the test videos", console, "videos") as progress:
+        record = measure_robustness(
+            args.root, ClipStore(args.store), args.checkpoint, args.out,
+            corruptions=args.corruptions, levels=args.levels, videos=args.videos, protocol=protocol, seed=args.seed,
+            workers=args.workers, progress=progress,
+        )  # fmt: skip
+    console.print(robustness_text(record), highlight=False, markup=False)
+    console.print(draw_robustness(record, args.out / "robustness.png"), highlight=False, markup=False)
 
 
 def _import(args: argparse.Namespace, console: Console) -> None:

@@ -151,7 +151,7 @@ def _clips(table: pd.DataFrame, recipe: Recipe, protocol: Protocol) -> pd.DataFr
         limit = recipe.evaluation.faceforensics_frames
         used = used.mask(table["dataset"].isin(FACEFORENSICS_FAMILY), used.clip(upper=limit))
     table = usable(table.assign(frames=used), recipe, protocol.frame_step)
-    span = frames_spanned(recipe, protocol.frame_step)
+    span = frames_spanned(recipe.clip, protocol.frame_step)
     starts = table["frames"].map(lambda n: clip_starts(int(n), span, protocol.clip_stride))
     return table[LOGIT_COLUMNS].assign(start=starts).explode("start", ignore_index=True).astype({"start": int})
 

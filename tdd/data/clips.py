@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from tdd.config import MachineConfig, Recipe
+from tdd.config import ClipConfig, MachineConfig, Recipe
 from tdd.data.audio import N_MELS, log_mel
 from tdd.data.augment import NO_NOISE, Noise, draw_noise, eval_view, to_gray, train_view
 from tdd.data.store import ClipStore
@@ -97,14 +97,14 @@ class ScoredClips(Dataset[dict[str, Any]]):
     def __getitem__(self, number: int) -> dict[str, Any]:
         """Shapes: video (3, T, H, W) uint8; ``number`` says which row of the table it is."""
         row, clip = self.clips.iloc[number], self.recipe.clip
-        span = frames_spanned(self.recipe, self.frame_step)
+        span = frames_spanned(clip, self.frame_step)
         frames = self.store.frames(row["video_id"], int(row["start"]), span)[:: self.frame_step]
         return {"video": eval_view(frames, clip), "number": number}
 
 
-def frames_spanned(recipe: Recipe, frame_step: int = 1) -> int:
+def frames_spanned(clip: ClipConfig, frame_step: int = 1) -> int:
     """Frames from the first of a clip to its last, both counted, when it shows every ``frame_step``-th."""
-    return (recipe.clip.frames - 1) * frame_step + 1
+    return (clip.frames - 1) * frame_step + 1
 
 
 def usable(table: pd.DataFrame, recipe: Recipe, frame_step: int = 1) -> pd.DataFrame:
@@ -113,7 +113,7 @@ def usable(table: pd.DataFrame, recipe: Recipe, frame_step: int = 1) -> pd.DataF
     Raises:
         TddError: none does, or the table is empty.
     """
-    span = frames_spanned(recipe, frame_step)
+    span = frames_spanned(recipe.clip, frame_step)
     kept = table[table["frames"] >= span]
     if kept.empty:
         raise TddError(f"None of the {len(table)} videos for this step has {span} frames; prepare more data.")
