@@ -9,6 +9,7 @@ import pandas as pd
 
 from tdd.config import Recipe
 from tdd.data.clips import frames_spanned, usable
+from tdd.data.clock import FPS
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, LRW, REAL
@@ -56,7 +57,7 @@ class Protocol:
         if self.clip_stride:
             said.append(f"a clip every {self.clip_stride} frames")
         if self.frame_step > 1:
-            said.append(f"every {self.frame_step}. frame ({25 / self.frame_step:.4g} fps)")
+            said.append(f"one frame in {self.frame_step} ({FPS / self.frame_step:.4g} fps)")
         return ", ".join(said)
 
 

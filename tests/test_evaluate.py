@@ -240,7 +240,7 @@ def test_the_record_says_what_was_not_the_papers_protocol(trained, tmp_path, cap
     out = ["--out", str(tmp_path / "out"), "--methods", "Celeb-DF"]
     assert main([*command, *out, "--clip-stride", "5", "--frame-step", "2", "--whole-video"]) == 0
     shown = capsys.readouterr().out
-    assert "Clips: all frames of every video, a clip every 5 frames, every 2. frame (12.5 fps)." in shown
+    assert "Clips: all frames of every video, a clip every 5 frames, one frame in 2 (12.5 fps)." in shown
     assert "FaceSwap" not in shown and "all of Celeb-DF-v2" in shown and "not calibrated" in shown
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["data"]["protocol"]["clip_stride"] == 5 and set(record["datasets"]) == {"Celeb-DF-v2"}
