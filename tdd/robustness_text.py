@@ -44,6 +44,9 @@ def robustness_text(record: Mapping[str, Any]) -> str:
 def notes(record: Mapping[str, Any]) -> list[str]:
     """What a reader of the numbers must know."""
     said = [SYNTHETIC_SENTENCE] if record["synthetic"] else []
+    methods = record["data"]["protocol"]["methods"]
+    if methods:
+        said.append(f"Forgery methods: {', '.join(methods)} alone.")
     drawn = record["data"]["videos"]
     if drawn:
         said.append(f"{drawn} videos of each method and of the reals, drawn with seed {record['data']['seed']}.")

@@ -191,6 +191,8 @@ def test_a_synthetic_record_says_so_and_has_no_published_numbers(record, tmp_pat
     text = robustness_text(content)
     assert "synthetic benchmark" in text and "RealForensics" not in text
     assert max(map(len, text.splitlines())) <= 118
+    chosen = content["data"] | {"protocol": content["data"]["protocol"] | {"methods": ["FaceShifter"]}}
+    assert "Forgery methods: FaceShifter alone." in robustness_text(content | {"data": chosen})
     only = content | {"metrics": {"none-0": content["metrics"]["none-0"]}}
     assert "undamaged: AUC" in robustness_text(only)
     assert draw_robustness(content, tmp_path / "a.png").stat().st_size < 200_000

@@ -60,6 +60,8 @@ def draw_robustness(record: Mapping[str, Any], path: Path) -> Path:
 def _small_print(record: Mapping[str, Any]) -> str:
     backbone = record["row"]["backbone"]
     said = [f"{BACKBONE_NAMES.get(backbone, backbone)}. Bands: 95% over videos (DeLong). Dotted: chance."]
+    methods = record["data"]["protocol"]["methods"]
+    said += [f"{', '.join(methods)} alone."] if methods else []
     return " ".join([*said, *(["Synthetic benchmark."] if record["synthetic"] else [])])
 
 
