@@ -31,6 +31,7 @@ PAIRS = ((0.75, 0.75), (0.9, 0.9), (0.85, 0.9))
 CORRELATION = 0.6
 """Between the scores of two systems within a class."""
 
+AIM = (0.93, 0.97)
 REPLICATES = 1000
 """Bootstrap samples of each data set."""
 
@@ -100,6 +101,10 @@ def tables(rows: list[dict[str, Any]], trials: int) -> str:
         for area in AREAS:
             shares = [100 * found[kind, (area,), fakes]["coverage"] for kind in ("delong", "bootstrap")]
             lines.append(f"| {fakes} / {reals} | {area} | {shares[0]:.1f} | {shares[1]:.1f} |")
+    outside = [row for row in rows if not AIM[0] <= row["coverage"] <= AIM[1]]
+    lines += ["", f"Outside {AIM[0]:.0%} to {AIM[1]:.0%}, here or below: " + ("none." if not outside else "; ".join(
+        f"{row['kind']} at {', '.join(map(str, row['areas']))} on {row['fakes']} / {row['reals']}" for row in outside
+    ) + ".")]  # fmt: skip
     lines += [
         "",
         f"## Paired test of two systems (correlation {CORRELATION} within a class), level 0.05, %",

@@ -34,6 +34,12 @@ def datasets_of(record: Mapping[str, Any]) -> list[str]:
     return list(record["metrics"]["none-0"]["datasets"])
 
 
+def untouched(record: Mapping[str, Any]) -> set[str]:
+    """Codes of corruptions that left every video as it is: grey blocks, where all frames are small."""
+    blocks = [values for name, values in record["metrics"].items() if name.startswith("BW")]
+    return {"BW"} if blocks and all(values["too_small_for_blocks"] == values["videos"] for values in blocks) else set()
+
+
 def robustness_text(record: Mapping[str, Any]) -> str:
     """One table a data set: a row a corruption, a column a level; then notes."""
     blocks = [_table(record, dataset) for dataset in datasets_of(record)]

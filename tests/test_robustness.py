@@ -20,7 +20,7 @@ from tdd.perturb import CorruptedVideo
 from tdd.plots.robustness import draw_robustness
 from tdd.preprocess.prepare import prepare
 from tdd.robustness import Condition, conditions, draw_videos, measure_robustness
-from tdd.robustness_text import notes, robustness_text
+from tdd.robustness_text import notes, robustness_text, untouched
 from tdd.selection import Protocol
 from tests.preprocess.trees import write_root
 
@@ -108,6 +108,8 @@ def test_what_is_finished_is_not_done_again(made, record, tmp_path, monkeypatch)
     assert list(more["metrics"]) == ["none-0", "BW-2"] and set(opened[6:]) == {("BW", 2)}
     assert more["metrics"]["BW-2"]["too_small_for_blocks"] == 6
     assert "left 6 of 6 videos as they are" in " ".join(notes(more))
+    assert untouched(more) == {"BW"} and not untouched(same)
+    draw_robustness(more, tmp_path / "blocks.png")
 
 
 def test_stopped_in_the_middle_it_goes_on_to_the_same_numbers(made, record, tmp_path):

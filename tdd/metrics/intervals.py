@@ -74,7 +74,8 @@ def auc_interval(
     """Area under the ROC curve with a confidence interval over videos.
 
     ``delong`` is symmetric on the logit scale, hence always inside (0, 1). ``bootstrap`` draws videos with replacement
-    within each class and takes percentiles. Where either would have no width (a perfect ranking, or one constant
+    within each class and takes percentiles, which lie too close together where the area is near 1 and videos are few
+    (benchmarks/results/coverage.md). Where either would have no width (a perfect ranking, or one constant
     score), the score interval of Newcombe is given instead: a perfect result on 40 videos is not a certain one.
 
     Args:

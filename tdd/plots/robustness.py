@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from tdd.perturb import CORRUPTIONS, LEVELS
 from tdd.plots.style import BACKBONE_NAMES, BLUE, GREEN, GREY, INK, ORANGE, drawing, footnote
-from tdd.robustness_text import by_level, datasets_of
+from tdd.robustness_text import by_level, datasets_of, untouched
 
 INKS = (BLUE, ORANGE, GREEN, INK, GREY)
 COLUMNS = 4
@@ -21,8 +21,8 @@ COLUMNS = 4
 def draw_robustness(record: Mapping[str, Any], path: Path) -> Path:
     """Draw a record of :func:`tdd.robustness.measure_robustness`; bands are 95% limits over videos (DeLong).
 
-    The last panel holds the mean over all corruptions that were measured at a level, without a band: they share their
-    videos.
+    The last panel holds the mean over the corruptions that touched a video, at the levels that all of them were
+    measured at, and has no band: they share their videos.
 
     Raises:
         OSError: ``path`` cannot be written.
@@ -41,7 +41,7 @@ def draw_robustness(record: Mapping[str, Any], path: Path) -> Path:
         summary = panels[len(codes)]
         summary.set_title("mean", fontsize=9)
         for ink, dataset in zip(INKS, datasets, strict=False):
-            means = _means(found[dataset])
+            means = _means({code: levels for code, levels in found[dataset].items() if code not in untouched(record)})
             summary.plot(list(means), list(means.values()), "o-", color=ink, markersize=3.5, label=dataset)
         for place, axes in enumerate(panels):
             axes.set_visible(place <= len(codes))
@@ -73,7 +73,7 @@ def _draw_levels(axes: Axes, levels: Mapping[int, Mapping[str, Any]], ink: str, 
 
 
 def _means(found: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[int, float]:
-    """Mean AUC over corruptions, %, at each level that all of them were measured at."""
+    """Mean AUC over corruptions, %, at each level that all of them have."""
     shared = set.intersection(*(set(levels) for levels in found.values())) if found else set()
     return {
         level: float(np.mean([100 * levels[level]["auc"] for levels in found.values()])) for level in sorted(shared)
