@@ -13,6 +13,9 @@ from tdd.metrics import EQUAL_CLASSES, UNCALIBRATED, Calibration, expected_calib
 NOT_CALIBRATED = "not calibrated"
 """What is said of weights that came without validation videos: imported ones, for instance."""
 
+FEW = 50
+"""Videos of a class below which temperature and bias are rough: chances may then be worse than the plain sigmoid's."""
+
 
 def calibrate(videos: pd.DataFrame) -> dict[str, Any]:
     """Fit temperature and bias, with equal weight for both classes, as the detector is trained.
@@ -52,8 +55,9 @@ def calibration_text(kept: Mapping[str, Any] | None) -> str:
     """What is known of a calibration, in one line."""
     if not kept or "temperature" not in kept:
         return NOT_CALIBRATED + (f": {kept['reason']}" if kept else "")
+    rough = f"; rough, from fewer than {FEW} of a class" if min(kept["reals"], kept["fakes"]) < FEW else ""
     return (
         f"temperature {kept['temperature']:.4g}, bias {kept['bias']:.4g}, from {kept['reals']} real and "
         f"{kept['fakes']} fake validation videos (calibration error {kept['ece_before']:.3f} before, "
-        f"{kept['ece_after']:.3f} after)"
+        f"{kept['ece_after']:.3f} after){rough}"
     )

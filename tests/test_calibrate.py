@@ -52,6 +52,7 @@ def test_temperature_and_bias_are_those_of_equal_classes_and_lower_the_error():
     assert kept["temperature"] == pytest.approx(4, rel=0.25) and kept["prior"] == 0.5
     assert (kept["reals"], kept["fakes"]) == tuple(videos["label"].value_counts().loc[[0, 1]])
     assert kept["ece_after"] < 0.6 * kept["ece_before"]
+    assert "rough" not in calibration_text(kept) and "rough" in calibration_text(calibrate(drawn(60)))
     fresh = drawn(4000, seed=1)
     errors = [
         calibration_error(fresh["label"], fresh["logit"], known)
