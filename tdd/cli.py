@@ -69,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_robustness(commands)
     _add_checkpoint(commands)
+    _add_predict(commands)
 
     report = commands.add_parser("report", help="table and figures of a study, from its run records alone")
     report.add_argument("--study", type=Path, required=True, help="folder of the study")
@@ -165,6 +166,26 @@ def _add_robustness(commands: Any) -> None:
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datasets", nargs="+", default=[], metavar="NAME", help="data sets (default: all but LRW)")
     parser.add_argument("--methods", nargs="+", default=[], metavar="NAME", help="forgery methods (default: all)")
+
+
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser("predict", help="score a video, or a folder of videos, with stage-2 weights")
+    predict.add_argument("video", type=Path, metavar="VIDEO", help="a video file, or a folder of them")
+    predict.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
+    predict.add_argument(
+        "--landmarks",
+        type=Path,
+        metavar="FILE.npy",
+        help="68 points in every frame, px, shape (frames, 68, 2); for a folder: the folder that holds them under the "
+        "videos' names (default: found)",
+    )
+    predict.add_argument(
+        "--mean-face", type=Path, metavar="FILE.npy", help="what faces are aligned to, where the weights do not hold it"
+    )
+    predict.add_argument("--json", type=Path, metavar="FILE", help="write the whole prediction there")
+    predict.add_argument("--png", type=Path, metavar="FILE", help="draw the clip scores over time there")
+    predict.add_argument("--csv", type=Path, metavar="FILE", help="one row a video; needed for a folder")
+    predict.set_defaults(run=_predict)
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
@@ -321,6 +342,46 @@ def _show(args: argparse.Namespace, console: Console) -> None:
     from tdd.inspection import weights_text
 
     console.print(weights_text(args.folder), highlight=False, markup=False)
+
+
+def _predict(args: argparse.Namespace, console: Console) -> None:
+    from tdd.files import disk_errors_told, write_json
+    from tdd.plots.timeline import draw_timeline
+    from tdd.predict import VideoScorer, write_table
+
+    if args.video.is_dir():
+        _predict_folder(args, console)
+        return
+    prediction = VideoScorer(args.checkpoint, args.mean_face).score(args.video, args.landmarks)
+    console.print(prediction.to_text(), highlight=False, markup=False)
+    if args.json:
+        with disk_errors_told(args.json.parent):
+            write_json(args.json, prediction.to_dict())
+    if args.png:
+        with disk_errors_told(args.png.parent):
+            draw_timeline(prediction, args.png)
+    if args.csv:
+        write_table([prediction.to_row()], args.csv)
+
+
+def _predict_folder(args: argparse.Namespace, console: Console) -> None:
+    from tdd.predict import VideoScorer, predict_folder, write_table
+    from tdd.progress import step
+
+    if args.json or args.png or not args.csv:
+        raise TddError(f"{args.video} is a folder: give --csv FILE for its videos; --json and --png go with one video.")
+    scorer = VideoScorer(args.checkpoint, args.mean_face)
+    with step("Scoring the videos", console, "videos") as progress:
+        rows = predict_folder(args.video, scorer, args.landmarks, progress)
+    write_table(rows, args.csv)
+    failed = [row for row in rows if "reason" in row]
+    console.print(f"{len(rows) - len(failed)} of {len(rows)} videos scored; {args.csv}", highlight=False, markup=False)
+    for row in failed[:5]:
+        console.print(f"  not scored: {row['reason']}", highlight=False, markup=False)
+    if len(failed) == len(rows):
+        raise TddError(
+            f"None of the {len(rows)} videos in {args.video} could be scored; the reasons are in {args.csv}."
+        )
 
 
 def _report(args: argparse.Namespace, console: Console) -> None:

@@ -40,6 +40,8 @@ def read_landmarks(root: Path, video: str) -> np.ndarray:
 
 def read_points(path: Path) -> np.ndarray:
     """Open a file of landmarks; result and errors as :func:`read_landmarks`."""
+    if not path.is_file():
+        raise TddError(f"{path} is missing; expected landmarks, shape (frames, {POINTS}, 2), saved with numpy.save.")
     try:
         points: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -55,6 +57,12 @@ def read_points(path: Path) -> np.ndarray:
             f"{path} holds values that are not finite, first in frame {frame}; interpolate the frames without a face."
         )
     return points
+
+
+def eye_distance(points: np.ndarray) -> float:
+    """Distance between the eyes' centres, px, the median over frames; points of shape (T, 68, 2)."""
+    between = points[:, 42:48].mean(axis=1) - points[:, 36:42].mean(axis=1)
+    return float(np.median(np.linalg.norm(between, axis=1)))
 
 
 def read_mean_face(path: Path, canvas: int) -> np.ndarray:

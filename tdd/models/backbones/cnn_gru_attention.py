@@ -91,10 +91,16 @@ class CnnGruAttention(Backbone):
 
     def forward(self, video: Tensor) -> Tensor:
         """Video (B, 3, T, H, W) -> features (B, out_channels, T); another shape raises TddError."""
-        steps = self._steps(video)
-        if self.attention is not None:
-            steps, _ = self.attention(steps)
-        return self.out(steps.transpose(1, 2)).transpose(1, 2)
+        if self.attention is None:
+            return self._features(self._steps(video))
+        return self.attend(video)[0]
+
+    def attend(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Features, and the attention map that led to them, of one pass; errors as :meth:`attention_map`."""
+        if self.attention is None:
+            raise TddError("This cnn_gru_attention was built with attention=False and has no attention map.")
+        steps, weights = self.attention(self._steps(video))
+        return self._features(steps), weights
 
     def attention_map(self, video: Tensor) -> Tensor:
         """Weights (B, T, T) with which each step (row) reads every step (column); each row sums to one.
@@ -102,9 +108,11 @@ class CnnGruAttention(Backbone):
         Raises:
             TddError: the video's shape does not fit, or the network was built without attention.
         """
-        if self.attention is None:
-            raise TddError("This cnn_gru_attention was built with attention=False and has no attention map.")
-        return self.attention(self._steps(video))[1]
+        return self.attend(video)[1]
+
+    def _features(self, steps: Tensor) -> Tensor:
+        """Steps (B, 2 * hidden, T) -> features (B, out_channels, T)."""
+        return self.out(steps.transpose(1, 2)).transpose(1, 2)
 
     def _steps(self, video: Tensor) -> Tensor:
         """Video (B, 3, T, H, W) -> outputs of the recurrent layer (B, 2 * hidden, T)."""
