@@ -239,13 +239,14 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
         return finished
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    detector, _ = load_detector(import_weights(trained, "stage2", row.backbone))
+    weights = import_weights(trained, "stage2", row.backbone)
+    detector, kept = load_detector(weights)[0], weights.info.get("calibration") or {}
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
-    metrics = write_scores(detector, store, recipe, run)
+    metrics = write_scores(detector, store, recipe, run, known_calibration(kept))
     Record(
         kind="evaluation", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
-        row=row.describe(), **clock.read(),
+        row=row.describe(), calibration=kept, **clock.read(),
     ).write(run)  # fmt: skip
     return read_record(run) or {}
