@@ -15,6 +15,7 @@ from tdd.errors import TddError
 
 if TYPE_CHECKING:
     from tdd.cluster import RayCluster
+    from tdd.predict import VideoScorer
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -178,6 +179,10 @@ def _add_predict(commands: Any) -> None:
         metavar="FILE.npy",
         help="68 points in every frame, px, shape (frames, 68, 2); for a folder: the folder that holds them under the "
         "videos' names (default: found)",
+    )
+    predict.add_argument("--detector", default="sfd", help="of faces: sfd (default), blazeface, retinaface or yunet")
+    predict.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="of the networks that find landmarks (default: the cache)"
     )
     predict.add_argument(
         "--mean-face", type=Path, metavar="FILE.npy", help="what faces are aligned to, where the weights do not hold it"
@@ -347,12 +352,12 @@ def _show(args: argparse.Namespace, console: Console) -> None:
 def _predict(args: argparse.Namespace, console: Console) -> None:
     from tdd.files import disk_errors_told, write_json
     from tdd.plots.timeline import draw_timeline
-    from tdd.predict import VideoScorer, write_table
+    from tdd.predict import write_table
 
     if args.video.is_dir():
         _predict_folder(args, console)
         return
-    prediction = VideoScorer(args.checkpoint, args.mean_face).score(args.video, args.landmarks)
+    prediction = _scorer(args, console).score(args.video, args.landmarks)
     console.print(prediction.to_text(), highlight=False, markup=False)
     if args.json:
         with disk_errors_told(args.json.parent):
@@ -364,13 +369,26 @@ def _predict(args: argparse.Namespace, console: Console) -> None:
         write_table([prediction.to_row()], args.csv)
 
 
+def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
+    from tdd.predict import VideoScorer
+    from tdd.preprocess.faces import FaceLandmarker, FaceSettings
+
+    def report(name: str, fetched: int, total: int) -> None:
+        console.print(f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched", highlight=False)
+
+    def load() -> FaceLandmarker:
+        return FaceLandmarker(FaceSettings(args.detector), args.weights, report=report)
+
+    return VideoScorer(args.checkpoint, args.mean_face, load)
+
+
 def _predict_folder(args: argparse.Namespace, console: Console) -> None:
-    from tdd.predict import VideoScorer, predict_folder, write_table
+    from tdd.predict import predict_folder, write_table
     from tdd.progress import step
 
     if args.json or args.png or not args.csv:
         raise TddError(f"{args.video} is a folder: give --csv FILE for its videos; --json and --png go with one video.")
-    scorer = VideoScorer(args.checkpoint, args.mean_face)
+    scorer = _scorer(args, console)
     with step("Scoring the videos", console, "videos") as progress:
         rows = predict_folder(args.video, scorer, args.landmarks, progress)
     write_table(rows, args.csv)

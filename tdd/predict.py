@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tdd.models.backbones.cnn_gru_attention import CnnGruAttention
 from tdd.parallel import Progress
 from tdd.prediction import DrivingClip, Prediction, mean_span
 from tdd.preprocess.crops import face_crops
+from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.landmarks import eye_distance, read_mean_face, read_points
 from tdd.preprocess.probe import VIDEO_SUFFIXES
 
@@ -77,13 +78,19 @@ class VideoScorer:
         calibration: logit to chance of a fake; ``None`` where the weights hold none.
     """
 
-    def __init__(self, checkpoint: Path, mean_face_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Path,
+        mean_face_file: Path | None = None,
+        load_landmarker: Callable[[], FaceLandmarker] = FaceLandmarker,
+    ) -> None:
         """Load stage-2 weights.
 
         Args:
             checkpoint: folder of the weights.
             mean_face_file: ``.npy`` of shape (68, 2), px of the canvas: what the training clips were aligned to; needed
                 where the weights do not hold it.
+            load_landmarker: called for the first video without given landmarks.
 
         Raises:
             TddError: no stage-2 weights there, damaged ones, or no mean face.
@@ -96,6 +103,7 @@ class VideoScorer:
         self.target = _mean_face(weights, checkpoint, mean_face_file, self.recipe.clip.canvas)
         self.calibration = known_calibration(weights.info.get("calibration"))
         self.synthetic = weights.info.get("data", {}).get("synthetic")
+        self.load_landmarker = load_landmarker
 
     @cached_property
     def described(self) -> dict[str, str]:
@@ -103,11 +111,20 @@ class VideoScorer:
         digest = sha256(self.checkpoint / WEIGHTS)
         return {"backbone": self.backbone, "recipe": self.recipe.name, "weights": digest}
 
+    @cached_property
+    def landmarker(self) -> FaceLandmarker:
+        """Finds landmarks where none are given.
+
+        Raises:
+            TddError: its networks cannot be loaded.
+        """
+        return self.load_landmarker()
+
     def score(self, path: Path, landmarks: Path | None = None) -> Prediction:
         """Score one video; see :func:`predict_video`."""
         if not path.is_file():
             raise TddError(f"{path} is no file; give a video, or a folder of videos.")
-        points, source, warnings = _landmarks(path, landmarks)
+        points, source, warnings = self._landmarks(path, landmarks)
         video = VideoFile(path)
         table, attention, driving, frames = self._clips(video, points)
         table["score"] = (self.calibration or UNCALIBRATED).probability(table["logit"])
@@ -117,6 +134,24 @@ class VideoScorer:
             attention=attention, driving=driving, landmarks=source, detector=self.described,
             warnings=(*self._warnings(video, points, len(table)), *warnings),
         )  # fmt: skip
+
+    def _landmarks(self, path: Path, given: Path | None) -> tuple[np.ndarray, str, list[str]]:
+        """Landmarks of every frame of the file, where they come from, and what is to be said of them."""
+        if given is not None:
+            return read_points(given), "given", []
+        found = self.landmarker.video(path)
+        quality, warnings = found.quality, []
+        if quality.faces > 1:
+            warnings.append(
+                f"The video shows {quality.faces} faces, and only the largest over the whole video was scored, about "
+                f"{quality.face_px:.0f} px wide."
+            )
+        if quality.interpolated:
+            warnings.append(
+                f"No face was found in {quality.interpolated} of {len(found.points)} frames; their landmarks were "
+                f"filled in from their neighbours, {quality.longest_gap} frames in a row at most."
+            )
+        return found.points, f"found in {quality.found_share:.0%} of the frames", warnings
 
     def _clips(
         self, video: VideoFile, points: np.ndarray
@@ -181,11 +216,12 @@ def predict_video(
     Args:
         path: a video file with one face.
         checkpoint: folder of stage-2 weights.
-        landmarks: ``.npy`` of shape (frames of the file, 68, 2), px.
+        landmarks: ``.npy`` of shape (frames of the file, 68, 2), px; found in the video when ``None``.
         mean_face_file: see :class:`VideoScorer`.
 
     Raises:
-        TddError: weights or video that cannot be used; a video shorter than a clip; landmarks that do not fit it.
+        TddError: weights or video that cannot be used; a video shorter than a clip; landmarks that do not fit it, or
+            that cannot be found.
     """
     return VideoScorer(checkpoint, mean_face_file).score(path, landmarks)
 
@@ -198,7 +234,8 @@ def predict_folder(
     Args:
         folder: searched with its subfolders for files with a video's ending.
         scorer: the detector.
-        landmarks: folder with the same subfolders, where each video's landmarks lie under its name, ending in ``.npy``.
+        landmarks: folder with the same subfolders, where each video's landmarks lie under its name, ending in ``.npy``;
+            found in the videos when ``None``.
         progress: called with (videos done, videos in all).
 
     Returns:
@@ -206,11 +243,13 @@ def predict_folder(
         the ``reason`` why there is no score.
 
     Raises:
-        TddError: the folder holds no video.
+        TddError: the folder holds no video, or landmarks are to be found and the networks for that cannot be loaded.
     """
     videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     if not videos:
         raise TddError(f"{folder} holds no video; files that end in {', '.join(VIDEO_SUFFIXES)} are taken for one.")
+    if landmarks is None:
+        _ = scorer.landmarker  # what is missing for it is said once, not for every video
     rows: list[dict[str, Any]] = []
     for path in videos:
         name = path.relative_to(folder)
@@ -243,13 +282,6 @@ def _mean_face(weights: Weights, checkpoint: Path, file: Path | None, canvas: in
             "with --mean-face (mean_face.npy of the clip store; RealForensics' own is its 20words_mean_face.npy)."
         )
     return weights.mean_face
-
-
-def _landmarks(path: Path, given: Path | None) -> tuple[np.ndarray, str, list[str]]:
-    """Landmarks of every frame, where they come from, and what is to be said of them."""
-    if given is None:
-        raise TddError(f"{path} has no landmarks; give them with --landmarks.")
-    return read_points(given), "given", []
 
 
 def _batches(clips: Iterator[tuple[int, np.ndarray]]) -> Iterator[list[tuple[int, np.ndarray]]]:

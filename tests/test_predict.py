@@ -17,12 +17,15 @@ from tdd.cli import main
 from tdd.config import FindingsConfig, load_recipe
 from tdd.data.augment import eval_view, normalise
 from tdd.detector import Detector, load_detector
+from tdd.errors import TddError
 from tdd.evaluate import CLIP_LOGITS, clip_starts, evaluate_checkpoint
 from tdd.files import read_json, sha256
 from tdd.metrics import Calibration
 from tdd.predict import COLUMNS, VideoScorer, predict_video, running_clips
 from tdd.prediction import mean_span
+from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.prepare import prepare
+from tests.preprocess.discs import GREEN, RED, DiscDetector, DiscNetwork, film
 from tests.preprocess.trees import SIZE, add_video, face_points, write_root
 from tests.videos import encode
 
@@ -181,6 +184,36 @@ def test_what_weakens_a_score_is_said(world, tmp_path):
     assert score(world).warnings == ()
     unknown = export(tmp_path / "unknown", mean_face=world[1].mean_face(), synthetic=None)
     assert "not recorded" in score(world, weights=unknown).warnings[0]
+
+
+def disc_finder():
+    return FaceLandmarker(device="cpu", detector=DiscDetector(), network=DiscNetwork())
+
+
+def test_landmarks_are_found_where_none_are_given(world, tmp_path):
+    """The larger of two discs, away for 8 frames, is scored as with the landmarks that its finder gives."""
+    path = tmp_path / "two.mp4"
+    shown = [[(GREEN, 190, 80, 18)] + [(RED, 60 + n, 80, 24)] * (n not in range(21, 29)) for n in range(50)]
+    film(path, shown)
+    found = VideoScorer(world[2], load_landmarker=disc_finder).score(path)
+    np.save(tmp_path / "two.npy", disc_finder().video(path).points)
+    given = predict_video(path, world[2], tmp_path / "two.npy")
+    assert found.logit == given.logit and (found.landmarks, given.landmarks) == ("found in 84% of the frames", "given")
+    said = " ".join(found.warnings)
+    assert "shows 2 faces" in said and "8 of 50 frames" in said and "8 frames in a row" in said
+
+
+def test_a_video_without_a_face_is_refused(world, tmp_path):
+    film(tmp_path / "none.mp4", [[]] * 30)
+    with pytest.raises(TddError, match="no face was found"):
+        VideoScorer(world[2], load_landmarker=disc_finder).score(tmp_path / "none.mp4")
+
+
+def test_missing_networks_are_said_once_and_before_the_first_video(world, tmp_path, capsys):
+    add_video(tmp_path, "a.mp4", 30)
+    command = ["predict", str(tmp_path), "--checkpoint", str(world[2]), "--csv", str(tmp_path / "out.csv")]
+    assert main([*command, "--detector", "mine"]) == 2
+    assert "choose one of sfd" in capsys.readouterr().err and not (tmp_path / "out.csv").exists()
 
 
 def test_a_folder_becomes_a_table_and_a_bad_video_a_row(world, tmp_path, capsys):
