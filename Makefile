@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/tdd demo --size $(SIZE) --out $(OUT)
 
 test: setup-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 slow: setup-dev
 	$(BIN)/pytest -m slow
