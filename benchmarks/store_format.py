@@ -1,7 +1,7 @@
 """Which format for the clip store: how many bytes is a clip, and how many random clips a second does one core draw?
 
 Renders a few synthetic videos at 256 px, aligns them into a store of 150 px faces, and keeps the same faces in lossless
-formats: the raw memory-mapped array that the store uses, FFV1, x264 without loss (RGB), PNG and WebP per frame. Then
+formats: the raw array that the store uses, FFV1, x264 without loss (RGB), PNG and WebP per frame. Then
 draws random 25-frame clips from each and makes two views, as stage 1 does: random crop, resize to 112 px, random flip.
 Every format must give the same pixels back. One thread, files in the page cache; seconds are the process's own CPU
 seconds, so that other work on the machine does not count.
@@ -110,7 +110,7 @@ def formats(store: ClipStore, home: Path) -> dict[str, Reader]:
     """Every format's reader, its files written below ``home``."""
     slices = {"level": "3", "coder": "1"}
     return {
-        "raw, memory-mapped (in use)": store.frames,
+        "raw (in use)": store.frames,
         "FFV1, a key frame every 12 (as published)": as_video(
             store, home / "ffv1-12", "ffv1", "bgr0", slices | {"g": "12"}
         ),

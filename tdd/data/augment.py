@@ -19,8 +19,8 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 ERASE_ASPECT = (0.3, 3.3)
 """Height to width of an erased rectangle, log-uniform (Zhong et al., AAAI 2020, arXiv 1708.04896)."""
-LUMA = np.array([[0.299, 0.587, 0.114]] * 3, np.float32)
-"""ITU-R BT.601 luma, for all three output channels."""
+LUMA = (0.299, 0.587, 0.114)
+"""Of red, green and blue (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,16 @@ def _view(frames: np.ndarray, top: int, left: int, clip: ClipConfig, flip: bool)
     for source, target in zip(frames[:, top : top + clip.view_crop, left : left + clip.view_crop], out, strict=True):
         cv2.resize(source, size, dst=target, interpolation=cv2.INTER_LINEAR)
     rows = out.reshape(-1, clip.input_size, 3)  # all frames as one tall picture, which OpenCV splits much faster
-    planes = cv2.split(cv2.flip(rows, 1) if flip else rows)
-    return np.stack(planes).reshape(3, len(frames), *size)
+    planes = np.empty((3, len(rows), clip.input_size), np.uint8)
+    cv2.split(cv2.flip(rows, 1, rows) if flip else rows, list(planes))
+    return planes.reshape(3, len(frames), *size)
 
 
 def to_gray(view: np.ndarray) -> np.ndarray:
     """Luma in all three channels. Shape (3, T, H, W), uint8."""
-    return np.rint(np.tensordot(LUMA, view.astype(np.float32), axes=1)).astype(np.uint8)
+    red, green, blue = torch.from_numpy(view).float()
+    luma = red.mul_(LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]).round_()
+    return np.stack([luma.numpy().astype(np.uint8)] * 3)
 
 
 def normalise(video: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+import torchaudio
 
 from tdd.data.audio import log_mel
 
@@ -13,6 +15,15 @@ def test_log_mel_is_the_published_one():
     mel = log_mel(torch.from_numpy(samples))
     assert mel.shape == (1, 100, 80)
     np.testing.assert_allclose(mel[0, ::7].numpy(), golden, atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [2, 25, 40])
+def test_log_mel_is_torchaudios_transform(frames):
+    samples = torch.from_numpy(np.random.default_rng(frames).uniform(-1, 1, 640 * frames).astype(np.float32))
+    transform = torchaudio.transforms.MelSpectrogram(16_000, n_fft=512, win_length=320, hop_length=160, n_mels=80)
+    decibel = 10 * torch.log10(transform(samples)[:, : 4 * frames].clamp(min=1e-10))
+    expected = ((decibel - decibel.max()).clamp(min=-80) + 40) / 40
+    torch.testing.assert_close(log_mel(samples), expected.T[None], atol=1e-6, rtol=0)
 
 
 def test_log_mel_ignores_loudness_and_is_bounded():

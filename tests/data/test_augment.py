@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -47,6 +48,19 @@ def test_a_view_is_one_crop_and_flip_for_all_frames():
     view = train_view(np.stack([frame] * 25), np.random.default_rng(3), CLIP, 0.5)
     assert view.shape == (3, 25, 24, 24) and view.dtype == np.uint8
     assert (view == view[:, :1]).all()
+
+
+def test_a_view_is_each_frame_cropped_resized_and_mirrored():
+    frames = np.random.default_rng(0).integers(0, 256, (25, 40, 40, 3), dtype=np.uint8)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        top, left = rng.integers(0, 5, 2)
+        mirrored = rng.random() < 0.5
+        view = train_view(frames, np.random.default_rng(seed), CLIP, 0.5)
+        for number, frame in enumerate(frames):
+            small = cv2.resize(frame[top : top + 36, left : left + 36], (24, 24), interpolation=cv2.INTER_LINEAR)
+            expected = small[:, ::-1] if mirrored else small
+            np.testing.assert_array_equal(view[:, number], expected.transpose(2, 0, 1))
 
 
 def test_flip_mirrors_and_happens_as_often_as_stated():

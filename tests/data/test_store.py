@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,11 @@ def test_what_is_not_there_is_said(tmp_path, pixels):
         store.frames("a", 10, 25)
     with pytest.raises(TddError, match="cannot be read"):
         store.audio("a", 0, 25)
+
+
+@pytest.mark.parametrize("left", [0, 60, 128 + 29 * 192])
+def test_a_file_that_was_cut_short_is_said(tmp_path, pixels, left):
+    store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels)])
+    os.truncate(tmp_path / "clips/a.npy", left)
+    with pytest.raises(TddError, match=r"a\.npy cannot be read .*run tdd prepare again"):
+        store.frames("a", 5, 25)
