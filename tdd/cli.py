@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE.npy",
         help="68 points, px of the canvas, to align to (default: computed)",
     )
+    _add_landmarks(prepare)
     _add_workers(prepare)
     _add_engine(prepare)
     prepare.set_defaults(run=_prepare)
@@ -197,6 +198,22 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 
+def _add_landmarks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--landmarks",
+        choices=["auto", "given"],
+        default="auto",
+        help="find them where none are given, or take given ones alone (default: auto)",
+    )
+    parser.add_argument("--detector", default="sfd", help="of faces: sfd (default), blazeface, retinaface or yunet")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="of the networks that find landmarks (default: the cache)"
+    )
+    parser.add_argument(
+        "--longest-gap", type=float, default=0.4, metavar="SECONDS", help="without a face, filled in (default: 0.4)"
+    )
+
+
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", choices=["local", "ray"], default="local", help="this machine's processes, or a Ray cluster"
@@ -238,17 +255,32 @@ def _prepare(args: argparse.Namespace, console: Console) -> None:
     from tdd.preprocess.prepare import prepare
     from tdd.progress import step
 
-    cluster = _cluster(args)
+    cluster, clip = _cluster(args), load_recipe(args.recipe).clip
+    if args.landmarks == "auto":
+        _find_landmarks(args, console, cluster)
     with step("Aligned faces", console, "videos") as progress:
-        done = prepare(
-            args.root, args.out, load_recipe(args.recipe).clip, args.workers, progress, args.mean_face, cluster
-        )
+        done = prepare(args.root, args.out, clip, args.workers, progress, args.mean_face, cluster)
     console.print(count_table(done.store.index).to_string(), highlight=False)
     console.print(
         f"{len(done.store.index)} videos in {args.out}, {done.made} of them made now, {len(done.failed)} left out."
     )
     for row in done.failed.head(5).itertuples():
         console.print(f"  left out: {row.video_id}: {row.reason}", highlight=False, markup=False)
+
+
+def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayCluster | None) -> None:
+    from tdd.preprocess.faces import FaceSettings
+    from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
+    from tdd.progress import step
+
+    def report(name: str, fetched: int, total: int) -> None:
+        console.print(f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched", highlight=False)
+
+    finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
+    if without_landmarks(args.root, args.out):
+        with step("Landmarks", console, "videos") as progress:
+            done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, report)
+        console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.", highlight=False)
 
 
 def _check_data(args: argparse.Namespace, console: Console) -> int:

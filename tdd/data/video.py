@@ -71,6 +71,15 @@ class VideoFile:
         """
         yield from to_25_fps(self._timed(strict=frame_rate == TIMESTAMPS), frame_rate)
 
+    def read_fps(self) -> float:
+        """Average frame rate that the file's header states, Hz; 25 where it states none.
+
+        Raises:
+            TddError: the file cannot be opened or holds no video stream.
+        """
+        with self._open("video") as (_, stream):
+            return float(stream.average_rate or FPS)
+
     def _timed(self, strict: bool) -> Iterator[tuple[Fraction, ShownFrame]]:
         """All frames with their times; ``strict`` refuses times that cannot be."""
         self.decoded = 0

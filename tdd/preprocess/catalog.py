@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -60,6 +61,11 @@ def read_catalog(root: Path) -> pd.DataFrame:
             raise TddError(f"{root / name} holds none of the {len(listed)} videos of {name}; complete or remove it.")
         videos += listed
     return pd.DataFrame([dataclasses.asdict(video) for video in videos])
+
+
+def catalog_rows(catalog: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a catalog, or of a part of one, by the names of its columns."""
+    return [{str(key): value for key, value in row.items()} for row in catalog.to_dict("records")]
 
 
 def require_unique(videos: Iterable[Video]) -> None:

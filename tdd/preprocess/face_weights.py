@@ -15,7 +15,7 @@ from tdd.files import sha256, whole_file
 TIMEOUT = 30.0
 """Seconds without an answer after which a download is given up."""
 
-BLOCK = 2**20
+BLOCK = 2**23
 """Bytes between two reports of a download's progress."""
 
 Report = Callable[[str, int, int], None]

@@ -23,6 +23,7 @@ from tdd.preprocess.face_networks import Detector, Network, PackageDetector, loa
 from tdd.preprocess.face_weights import DETECTORS, LANDMARKS, Report, find_weights
 from tdd.preprocess.gaps import fill_gaps, longest_gap, require_found
 from tdd.preprocess.heatmaps import centres_and_sides, crop_face, points_of
+from tdd.preprocess.landmarks import face_size
 from tdd.preprocess.tracking import FARTHEST, Tracker, distance, largest_boxes, main_face, side_of
 
 MOST_FACES = 3
@@ -87,7 +88,7 @@ class FaceQuality:
     faces: int
     """Faces found in at least a tenth of the frames."""
     face_px: float
-    """Side of its box, median over the frames, px."""
+    """Mean of the width and height of its landmarks, median over the frames, px."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +274,7 @@ def _quality(found: np.ndarray, own: list[_Sighting], scores: list[float], faces
         detector_score=float(np.mean(scores)),
         confidence=float(np.mean([sighting.confidence for sighting in own])),
         faces=max(1, faces),
-        face_px=float(np.median([side_of(sighting.box) for sighting in own])),
+        face_px=face_size(np.stack([sighting.points for sighting in own])),
     )
 
 

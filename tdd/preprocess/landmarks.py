@@ -65,6 +65,15 @@ def eye_distance(points: np.ndarray) -> float:
     return float(np.median(np.linalg.norm(between, axis=1)))
 
 
+def face_size(points: np.ndarray) -> float:
+    """How large a face is: mean of the width and height of its landmarks, median over the frames, px.
+
+    Args:
+        points: px, shape (T, 68, 2).
+    """
+    return float(np.median(np.ptp(points, axis=1).mean(-1)))
+
+
 def read_mean_face(path: Path, canvas: int) -> np.ndarray:
     """Read the alignment's target from a file.
 

@@ -16,13 +16,15 @@ from tdd.config import ClipConfig
 from tdd.data.store import INDEX, MEAN_FACE, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
 from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
-from tdd.files import check_plan, check_space, disk_errors_told, held_alone, remove_partials, whole_file
+from tdd.files import check_plan, check_space, disk_errors_told, held_alone, read_json, remove_partials, whole_file
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
 from tdd.parallel import TRIES, Progress, local_engine, parallel_map
-from tdd.preprocess.catalog import read_catalog
+from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.crops import face_crops, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
-from tdd.preprocess.landmarks import landmark_path, read_landmarks, read_mean_face
+from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
+from tdd.preprocess.finding import landmark_file, landmarks_of
+from tdd.preprocess.landmarks import LANDMARK_FOLDER, read_mean_face
 
 QUARANTINE = "quarantine.csv"
 MEAN_FACE_VIDEOS = 500
@@ -55,6 +57,7 @@ def prepare(
 ) -> Prepared:
     """Fill a clip store from the data sets below ``root``.
 
+    Landmarks are those given below ``root``, and those that :func:`tdd.preprocess.finding.find_landmarks` found before.
     A video that cannot be read, that is shorter than a clip, whose landmarks do not fit, or whose worker is killed
     whenever it is tried, goes into ``quarantine.csv`` with the reason and does not stop the rest. Interrupted, the same
     call goes on: finished videos are never made again, and the store ends up the same, byte for byte.
@@ -76,8 +79,8 @@ def prepare(
     catalog = read_catalog(root)
     given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
     _, work = _split(out, catalog)
-    check_space(out, sum(_stored_bytes(root, row, clip.crop) for row in work))
-    check_plan(out / PLAN, _plan(root, clip, given))
+    check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in work))
+    check_plan(out / PLAN, _plan(root, out, clip, given))
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
         remove_partials(out)
         rows, work = _split(out, catalog)
@@ -105,10 +108,11 @@ def _split(out: Path, catalog: pd.DataFrame) -> tuple[list[dict[str, Any]], list
     """Index rows of the videos that the store has, and catalog rows of those that it has not."""
     rows = [row for video_id in catalog["video_id"] if (row := finished_row(out, str(video_id)))]
     have = {row["video_id"] for row in rows}
-    return rows, _rows(catalog[~catalog["video_id"].isin(have)])
+    return rows, catalog_rows(catalog[~catalog["video_id"].isin(have)])
 
 
-def _plan(root: Path, clip: ClipConfig, given: np.ndarray | None) -> dict[str, Any]:
+def _plan(root: Path, out: Path, clip: ClipConfig, given: np.ndarray | None) -> dict[str, Any]:
+    found = out / LANDMARK_FOLDER / LANDMARK_PLAN
     return {
         "canvas": clip.canvas,
         "crop": clip.crop,
@@ -116,11 +120,8 @@ def _plan(root: Path, clip: ClipConfig, given: np.ndarray | None) -> dict[str, A
         "shortest": clip.frames,
         "mean_face": "computed" if given is None else hashlib.sha256(given.tobytes()).hexdigest(),
         "synthetic": is_synthetic(root),
+        **({"landmarks": read_json(found)} if found.is_file() else {}),
     }
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def is_synthetic(root: Path) -> bool:
@@ -132,8 +133,9 @@ def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, ro
     """Align and store one video, frame by frame; a user's error comes back as a row with a ``reason``."""
     video = VideoFile(root / row["path"])
     try:
-        crops = face_crops(video, read_landmarks(root, row["path"]), target, clip)
-        return write_clip(out, row, crops, video.sound())
+        points, facts = landmarks_of(root, out, row)
+        facts["fps"] = video.read_fps()
+        return write_clip(out, row | facts, face_crops(video, points, target, clip), video.sound())
     except TddError as error:
         return {"video_id": row["video_id"], "path": row["path"], "reason": str(error)}
 
@@ -151,37 +153,38 @@ def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given:
     path = out / MEAN_FACE
     if path.is_file():
         return np.load(path)
-    target = _computed_mean_face(root, catalog, canvas) if given is None else given
+    target = _computed_mean_face(root, out, catalog, canvas) if given is None else given
     save_array(path, target)
     return target
 
 
-def _computed_mean_face(root: Path, catalog: pd.DataFrame, canvas: int) -> np.ndarray:
+def _computed_mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int) -> np.ndarray:
     training = catalog[catalog["split"] == "train"]
     videos = training if len(training) else catalog
     step = max(1, len(videos) // MEAN_FACE_VIDEOS)
-    shapes = [_middle_shape(root, str(video)) for video in videos["path"].iloc[::step]]
+    shapes = [_middle_shape(root, out, row) for row in catalog_rows(videos.iloc[::step])]
     found = [shape for shape in shapes if shape is not None]
     if not found:
         raise TddError(
-            f"No landmarks were found in {root / 'landmarks'}; they are needed for every video (data/README.md)."
+            f"No landmarks are in {root / LANDMARK_FOLDER}, and none were found; every video needs them "
+            "(data/README.md)."
         )
     return mean_face(np.stack(found), canvas)
 
 
-def _middle_shape(root: Path, video: str) -> np.ndarray | None:
+def _middle_shape(root: Path, out: Path, row: dict[str, Any]) -> np.ndarray | None:
     try:
-        points = read_landmarks(root, video)
+        points, _ = landmarks_of(root, out, row)
     except TddError:
         return None  # reported for its own video in quarantine.csv
     shape = points[len(points) // 2].astype(np.float32)
     return shape if np.ptp(shape, axis=0).all() else None  # so is one that has no shape
 
 
-def _stored_bytes(root: Path, row: dict[str, Any], crop: int) -> int:
+def _stored_bytes(root: Path, out: Path, row: dict[str, Any], crop: int) -> int:
     """Bytes that one video will take, from the length of its landmarks or, failing that, what is typical."""
     try:
-        frames = len(np.load(landmark_path(root, row["path"]), mmap_mode="r", allow_pickle=False))
+        frames = len(np.load(landmark_file(root, out, row), mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError, TypeError):
         frames = TYPICAL_FRAMES.get(row["dataset"], OTHER_FRAMES)
     sound = 2 * SAMPLES_PER_FRAME if row["audio"] else 0

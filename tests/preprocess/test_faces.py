@@ -8,7 +8,8 @@ import pytest
 from tdd.errors import TddError
 from tdd.preprocess import faces
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
-from tests.preprocess.discs import GREEN, RED, DiscDetector, DiscNetwork, disc_points, film
+from tdd.preprocess.landmarks import face_size
+from tests.preprocess.discs import GREEN, RED, TEMPLATE, DiscDetector, DiscNetwork, disc_points, film
 from tests.videos import counting_frames, encode
 
 
@@ -31,7 +32,10 @@ def test_one_face_is_followed_with_few_looks_and_in_batches(tmp_path):
     assert errors(found, places).max() < 1.2  # a cell of the heat maps is 1.5 px
     assert finder.detector.looks == 1 + 6 and finder.network.calls == [1, 8, 8, 8, 8, 8, 4]
     quality = dataclasses.asdict(found.quality)
-    assert quality.pop("face_px") == pytest.approx(49, abs=1.5) and quality.pop("confidence") > 0.7
+    assert (
+        quality.pop("face_px") == pytest.approx(24 * face_size(TEMPLATE[None]), abs=2)
+        and quality.pop("confidence") > 0.7
+    )
     assert quality.pop("detector_score") == pytest.approx(0.9)
     assert quality == {"found_share": 1.0, "interpolated": 0, "longest_gap": 0, "faces": 1}
 

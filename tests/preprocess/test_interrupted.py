@@ -36,8 +36,8 @@ def contents(folder):
     }
 
 
-def _prepare_and_stop(root, out, name, number):
-    """Prepare, but stop before the ``number``-th file whose name ends so gets its name, and wait to be killed."""
+def stop_before(out, name, number):
+    """Stop before the ``number``-th file whose name ends so gets its name, and wait to be killed."""
     replace, seen = Path.replace, 0
 
     def stopping(partial, target):
@@ -49,11 +49,15 @@ def _prepare_and_stop(root, out, name, number):
         return replace(partial, target)
 
     Path.replace = stopping
+
+
+def _prepare_and_stop(root, out, name, number):
+    stop_before(out, name, number)
     prepare(root, out, CLIP, workers=1)
 
 
-def stopped_process(root, out, name, number):
-    process = _fresh.Process(target=_prepare_and_stop, args=(root, out, name, number), daemon=True)
+def stopped_process(root, out, name, number, run=_prepare_and_stop):
+    process = _fresh.Process(target=run, args=(root, out, name, number), daemon=True)
     process.start()
     end = time.monotonic() + SECONDS
     while not out.with_name("stopped").exists():

@@ -1,0 +1,236 @@
+"""Landmarks for the videos that have none: found once, and kept in the clip store's folder beside what they are worth.
+
+landmarks/plan.json          how they are found
+landmarks/<video id>.npy     float32, shape (frames of the file, 68, 2), px
+landmarks/<video id>.json    their quality, or why there are none; written last
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import metadata
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tdd.cluster import RayCluster
+from tdd.data.store import save_array
+from tdd.errors import TddError
+from tdd.files import check_plan, check_writable, disk_errors_told, held_alone, remove_partials, sha256, write_json
+from tdd.parallel import TRIES, Progress, cpu_count, local_engine, parallel_map
+from tdd.preprocess.catalog import catalog_rows, read_catalog
+from tdd.preprocess.face_networks import need_package
+from tdd.preprocess.face_weights import DETECTORS, LANDMARKS, Report, find_weights
+from tdd.preprocess.faces import FaceLandmarker, FaceSettings
+from tdd.preprocess.landmarks import LANDMARK_FOLDER, face_size, landmark_path, read_landmarks, read_points
+
+PLAN = "plan.json"
+PROCESSES_A_GPU = 4
+"""Each decodes for itself, and that takes longer than the networks do."""
+
+GIVEN, FOUND = "given", "found"
+"""Where a video's landmarks come from, in the index of the clip store."""
+
+
+@dataclass(frozen=True)
+class LandmarkFinder:
+    """How landmarks are found, and with which files; travels to the processes that find them."""
+
+    settings: FaceSettings = field(default_factory=FaceSettings)
+    weights: Path | None = None
+    """Folder of the networks' weights; the cache of face-alignment when ``None``."""
+    device: str | None = None
+    """As :class:`FaceLandmarker` takes it; in each process one of the GPUs when ``None``, if there are any."""
+
+    def plan(self, report: Report | None = None) -> dict[str, Any]:
+        """What the landmarks depend on, for ``plan.json``; fetches weights that are missing.
+
+        Raises:
+            TddError: face-alignment is not installed, or its weights are not to be had.
+        """
+        need_package()
+        files = find_weights((*DETECTORS[self.settings.detector], LANDMARKS), self.weights, report)
+        sums = {path.name: sha256(path)[:16] for path in files.values()}
+        return dataclasses.asdict(self.settings) | {
+            "package": f"face-alignment {metadata.version('face-alignment')}",
+            "weights": sums,
+        }
+
+    def landmarker(self) -> FaceLandmarker:
+        """Load the networks; errors as :class:`FaceLandmarker`."""
+        device = self.device
+        if device is None and torch.cuda.is_available():
+            device = f"cuda:{os.getpid() % torch.cuda.device_count()}"
+        return FaceLandmarker(self.settings, self.weights, device)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What :func:`find_landmarks` did."""
+
+    found: int
+    """Videos whose landmarks were found in this call."""
+    refused: int
+    """Videos whose landmarks were not; ``prepare`` sets them aside with the reason."""
+
+
+def without_landmarks(root: Path, out: Path) -> list[dict[str, Any]]:
+    """Catalog rows of the videos on the disk whose landmarks are neither given nor found, nor were looked for in vain.
+
+    A video whose file has changed since is looked at again.
+
+    Raises:
+        TddError: as :func:`read_catalog`.
+    """
+    return [row for row in catalog_rows(read_catalog(root)) if _is_open(root, out, row)]
+
+
+def _is_open(root: Path, out: Path, row: dict[str, Any]) -> bool:
+    video = root / row["path"]
+    if landmark_path(root, row["path"]).is_file() or not video.is_file():
+        return False
+    note = _read_note(out, row["video_id"])
+    return note is None or note.get("bytes") != video.stat().st_size
+
+
+def find_landmarks(
+    root: Path,
+    out: Path,
+    finder: LandmarkFinder,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    cluster: RayCluster | None = None,
+    report: Report | None = None,
+) -> Finding:
+    """Find the landmarks of every video below ``root`` that has none, and keep them in the clip store's folder.
+
+    Given landmarks (data/README.md) are left alone. Interrupted, the same call goes on, and finished videos are never
+    looked at again.
+
+    Args:
+        root: data root.
+        out: the store's folder.
+        finder: how.
+        workers: processes; all cores when ``None``, or a few for each GPU.
+        progress: called with (videos done, videos in all).
+        cluster: machines to spread the videos over; this one's processes when ``None``.
+        report: told of downloads of weights.
+
+    Raises:
+        TddError: no data set, no write access, another ``prepare`` at work in ``out``, landmarks found in another way
+            there, or networks that cannot be had.
+    """
+    if not without_landmarks(root, out):
+        return Finding(0, 0)
+    check_writable(out)
+    with held_alone(out, "tdd prepare"), disk_errors_told(out):
+        work = without_landmarks(root, out)
+        try:
+            plan = finder.plan(report)
+        except TddError as error:
+            raise TddError(
+                f"{len(work)} videos below {root} have no landmarks, and the networks that find them are not here. "
+                f"{error} Or leave these videos out with --landmarks given."
+            ) from error
+        check_plan(out / LANDMARK_FOLDER / PLAN, plan)
+        remove_partials(out / LANDMARK_FOLDER)
+        gpus = torch.cuda.device_count()
+        if cluster:
+            engine = dataclasses.replace(cluster, gpus=1 / PROCESSES_A_GPU if gpus else 0.0).engine(root, out)
+        else:
+            engine, workers = local_engine, workers or (min(cpu_count(), PROCESSES_A_GPU * gpus) if gpus else None)
+        one, killed = partial(_find_one, root, out, finder), partial(_killed, out)
+        found = sum(parallel_map(one, work, workers, progress, engine, killed))
+        remove_partials(out / LANDMARK_FOLDER)  # of workers that were killed
+    return Finding(found, len(work) - found)
+
+
+def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]) -> bool:
+    """Look at one video; its landmarks and their quality, or the reason why there are none, stay on the disk."""
+    landmarker = _landmarker(finder)
+    video, base = root / row["path"], _base(out, row["video_id"])
+    size = video.stat().st_size
+    try:
+        found = landmarker.video(video)
+    except TddError as error:
+        write_json(_note_path(base), {"reason": str(error), "bytes": size})
+        return False
+    save_array(_points_path(base), found.points)
+    write_json(_note_path(base), {"quality": dataclasses.asdict(found.quality), "bytes": size})
+    return True
+
+
+@functools.lru_cache(1)
+def _landmarker(finder: LandmarkFinder) -> FaceLandmarker:
+    """One a process."""
+    if parent_process() is not None:
+        torch.set_num_threads(1)  # many processes with many threads each only get in one another's way
+    return finder.landmarker()
+
+
+def _killed(out: Path, row: dict[str, Any]) -> bool:
+    reason = (
+        f"The worker process that looked for landmarks was killed at each of {TRIES} tries, most often for lack of "
+        "memory; run the same command on a machine with more."
+    )
+    write_json(_note_path(_base(out, row["video_id"])), {"reason": reason, "bytes": None})
+    return False
+
+
+def landmark_file(root: Path, out: Path, row: dict[str, Any]) -> Path:
+    """Where a video's landmarks lie: given ones below the data root, else found ones in the store; or would lie."""
+    given = landmark_path(root, row["path"])
+    found = _points_path(_base(out, row["video_id"]))
+    return found if found.is_file() and not given.is_file() else given
+
+
+def landmarks_of(root: Path, out: Path, row: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+    """The landmarks of one video, given or found.
+
+    Returns:
+        numbers, shape (T, 68, 2), px, memory-mapped; and columns for the index: ``landmarks`` (``given`` or ``found``),
+        ``face_px``, and the other values of :class:`FaceQuality` where they were found.
+
+    Raises:
+        TddError: there are none, or not of that shape; the sentence says why.
+    """
+    if landmark_path(root, row["path"]).is_file():
+        points = read_landmarks(root, row["path"])
+        return points, {"landmarks": GIVEN, "face_px": face_size(points)}
+    note = _read_note(out, row["video_id"])
+    if note is None:
+        read_landmarks(root, row["path"])  # says where they are missing
+    elif "reason" in note:
+        raise TddError(note["reason"])
+    points = read_points(_points_path(_base(out, row["video_id"])))
+    return points, {"landmarks": FOUND} | (note or {})["quality"]
+
+
+def _base(out: Path, video_id: str) -> Path:
+    return out / LANDMARK_FOLDER / video_id
+
+
+def _points_path(base: Path) -> Path:
+    return base.with_name(base.name + ".npy")
+
+
+def _note_path(base: Path) -> Path:
+    return base.with_name(base.name + ".json")
+
+
+def _read_note(out: Path, video_id: str) -> dict[str, Any] | None:
+    """What is known of a video's landmarks; ``None`` when nothing is, or when the landmarks are gone."""
+    base = _base(out, video_id)
+    try:
+        note: dict[str, Any] = json.loads(_note_path(base).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return note if "reason" in note or _points_path(base).is_file() else None
