@@ -131,7 +131,7 @@ class VideoScorer:
         return Prediction(
             video=path.name, frames=frames, seconds=frames / FPS, logit=float(table["logit"].mean()),
             logit_span=mean_span(table["logit"].to_numpy()), calibration=self.calibration, clips=table,
-            attention=attention, driving=driving, landmarks=source, detector=self.described,
+            attention=attention, driving=driving, points=points, landmarks=source, detector=self.described,
             warnings=(*self._warnings(video, points, len(table)), *warnings),
         )  # fmt: skip
 
@@ -185,10 +185,7 @@ class VideoScorer:
 
     def _warnings(self, video: VideoFile, points: np.ndarray, clips: int) -> Iterator[str]:
         if self.synthetic:
-            yield (
-                "The detector was trained on the synthetic benchmark, and its score says nothing about a video of a "
-                "person."
-            )
+            yield "The detector was trained on the synthetic benchmark; its score says nothing about videos of people."
         elif self.synthetic is None:
             yield "What the detector was trained on is not recorded with its weights."
         if clips < FEW_CLIPS:

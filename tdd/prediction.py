@@ -20,12 +20,8 @@ SIGMOID = (
     "The score is the sigmoid of the mean clip logit. It is not calibrated: 0.8 does not mean that 8 of 10 such videos "
     "are fake."
 )
-CHANCE = (
-    "The score is a calibrated chance: right on average for videos like those it was calibrated on, half of them fake."
-)
-ABOUT_INTERVAL = (
-    "The interval says how far other clips of the same footage would move the score, not whether the detector is right."
-)
+CHANCE = "The score is a calibrated chance, right on average for videos like those behind it, half of them fake."
+ABOUT_INTERVAL = "The interval says how far other clips of this footage would move the score, not whether it is right."
 
 
 @dataclass(frozen=True)
@@ -81,6 +77,8 @@ class Prediction:
     the network has no attention over frames."""
     driving: tuple[DrivingClip, ...]
     """The clips of highest logit, highest first."""
+    points: np.ndarray
+    """Landmarks of each frame of the file, by which the faces were aligned, px, shape (frames of the file, 68, 2)."""
     landmarks: str
     """Where the landmarks come from."""
     detector: dict[str, Any]
@@ -111,8 +109,10 @@ class Prediction:
     @property
     def meaning(self) -> str:
         """What the score is and is not."""
-        note = CHANCE if self.calibrated else SIGMOID
-        return f"{note} {ABOUT_INTERVAL}" if self.score_span else note
+        return " ".join(self._notes())
+
+    def _notes(self) -> list[str]:
+        return [CHANCE if self.calibrated else SIGMOID, *([ABOUT_INTERVAL] if self.score_span else [])]
 
     def to_text(self) -> str:
         """For a terminal: score, interval, the driving clips, what it means, and every warning."""
@@ -125,7 +125,7 @@ class Prediction:
             f"{self.video}: score {self.score:.3f}{between} (mean logit {self.logit:.2f}; {length})",
             f"Clips of highest score: {highest}.",
             f"Landmarks: {self.landmarks}.",
-            self.meaning,
+            *self._notes(),
             *(f"Warning: {warning}" for warning in self.warnings),
         ])  # fmt: skip
 

@@ -27,8 +27,8 @@ def prediction(logits, **changes):
     known = Prediction(
         video="talk.mp4", frames=round(25 * (starts[-1] + 1)), seconds=float(starts[-1] + 1),
         logit=float(np.mean(logits)), logit_span=mean_span(logits), calibration=None, clips=table,
-        attention=rng.dirichlet(np.ones(25), len(logits)), driving=driving, landmarks="given", detector={},
-        warnings=("The face is small.",),
+        attention=rng.dirichlet(np.ones(25), len(logits)), driving=driving, points=np.zeros((1, 68, 2)),
+        landmarks="given", detector={}, warnings=("The face is small.",),
     )  # fmt: skip
     known = dataclasses.replace(known, **changes)
     known.clips["score"] = known.scale.probability(table["logit"])

@@ -17,7 +17,7 @@ from tdd.prediction import Prediction
 LETTERS = "ABC"
 MOMENTS = 3
 """Faces shown of each driving clip, evenly spaced."""
-SCORE_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+SCORE_TICKS = (0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 0.999)
 LEAST_LOGIT = 2.0
 """The axis reaches at least as far to both sides of a score of 0.5."""
 LINE = 132
