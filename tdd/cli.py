@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,10 +181,7 @@ def _add_predict(commands: Any) -> None:
         help="68 points in every frame, px, shape (frames, 68, 2); for a folder: the folder that holds them under the "
         "videos' names (default: found)",
     )
-    predict.add_argument("--detector", default="sfd", help="of faces: sfd (default), blazeface, retinaface or yunet")
-    predict.add_argument(
-        "--weights", type=Path, metavar="FOLDER", help="of the networks that find landmarks (default: the cache)"
-    )
+    _add_finder(predict)
     predict.add_argument(
         "--mean-face", type=Path, metavar="FILE.npy", help="what faces are aligned to, where the weights do not hold it"
     )
@@ -205,6 +202,10 @@ def _add_landmarks(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="find them where none are given, or take given ones alone (default: auto)",
     )
+    _add_finder(parser)
+
+
+def _add_finder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detector", default="sfd", help="of faces: sfd (default), blazeface, retinaface or yunet")
     parser.add_argument(
         "--weights", type=Path, metavar="FOLDER", help="of the networks that find landmarks (default: the cache)"
@@ -268,18 +269,22 @@ def _prepare(args: argparse.Namespace, console: Console) -> None:
         console.print(f"  left out: {row.video_id}: {row.reason}", highlight=False, markup=False)
 
 
+def _report_fetch(console: Console) -> Callable[[str, int, int], None]:
+    """Says on the console how far a download is: name, bytes fetched, bytes in all."""
+    return lambda name, fetched, total: console.print(
+        f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched", highlight=False
+    )
+
+
 def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayCluster | None) -> None:
     from tdd.preprocess.faces import FaceSettings
     from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
     from tdd.progress import step
 
-    def report(name: str, fetched: int, total: int) -> None:
-        console.print(f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched", highlight=False)
-
     finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
     if without_landmarks(args.root, args.out):
         with step("Landmarks", console, "videos") as progress:
-            done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, report)
+            done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, _report_fetch(console))
         console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.", highlight=False)
 
 
@@ -405,11 +410,10 @@ def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
     from tdd.predict import VideoScorer
     from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 
-    def report(name: str, fetched: int, total: int) -> None:
-        console.print(f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched", highlight=False)
+    settings = FaceSettings(args.detector, longest_gap=args.longest_gap)
 
     def load() -> FaceLandmarker:
-        return FaceLandmarker(FaceSettings(args.detector), args.weights, report=report)
+        return FaceLandmarker(settings, args.weights, report=_report_fetch(console))
 
     return VideoScorer(args.checkpoint, args.mean_face, load)
 
