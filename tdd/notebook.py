@@ -5,6 +5,7 @@
     show_frames({"real": frames, "fake": others})  # rows of evenly spaced frames, one picture
     play({"real": frames}, samples)              # the frames as film, with sound; several stand side by side
     play_audio(samples)
+    show_controls(widget, "...")                 # a widget, and a sentence for readers without a kernel
 
 What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
 ``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses
@@ -26,6 +27,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 from IPython.display import HTML, Audio, Image, display
+from ipywidgets import DOMWidget
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from PIL import Image as Picture
@@ -111,3 +113,9 @@ def play_audio(samples: np.ndarray) -> Audio:
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples.astype(np.float32)
+
+
+def show_controls(widget: DOMWidget, otherwise: str) -> None:
+    """Show a widget where a kernel runs, and the sentence ``otherwise`` where none does, as on GitHub."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    display({"application/vnd.jupyter.widget-view+json": view, "text/plain": otherwise}, raw=True)

@@ -4,12 +4,13 @@ import re
 from base64 import b64decode
 from io import BytesIO
 
+import ipywidgets
 import numpy as np
 import pytest
 from PIL import Image
 
 from tdd.data.video import read_audio, read_video
-from tdd.notebook import drawn, play, play_audio, show_frames
+from tdd.notebook import drawn, play, play_audio, show_controls, show_frames
 
 FRAMES = np.stack([np.full((40, 60, 3), 10 * t, np.uint8) for t in range(25)])
 
@@ -53,3 +54,14 @@ def test_a_figure_that_fails_shows_nothing(monkeypatch):
     with pytest.raises(ZeroDivisionError), drawn():
         1 / 0  # noqa: B018
     assert not seen
+
+
+def test_controls_leave_a_sentence_where_no_kernel_runs(monkeypatch):
+    seen = []
+    monkeypatch.setattr("tdd.notebook.display", lambda data, raw: seen.append((data, raw)))
+    slider = ipywidgets.IntSlider()
+    show_controls(slider, "a slider")
+    ((data, raw),) = seen
+    assert raw and data["text/plain"] == "a slider"
+    own = slider._repr_mimebundle_()  # what ipywidgets itself would show
+    assert data["application/vnd.jupyter.widget-view+json"] == own["application/vnd.jupyter.widget-view+json"]
