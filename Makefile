@@ -5,7 +5,7 @@ SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow notebooks lab check setup setup-dev clean
+.PHONY: demo test slow cluster notebooks lab check setup setup-dev clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -16,6 +16,9 @@ test: setup-dev
 
 slow: setup-dev
 	$(BIN)/pytest -m slow
+
+cluster: setup-dev
+	$(BIN)/pytest -m cluster
 
 notebooks: setup-dev
 	$(BIN)/python notebooks/run.py

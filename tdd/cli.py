@@ -88,6 +88,7 @@ def _add_study(commands: Any) -> None:
     study.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the study, by id (default: all)")
     study.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one set of runs for each")
     _add_workers(study)
+    _add_engine(study)
     study.set_defaults(run=_study)
 
 
@@ -222,11 +223,11 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ray-address", metavar="HOST:PORT", help="of the cluster (default: RAY_ADDRESS, else here)")
 
 
-def _cluster(args: argparse.Namespace) -> RayCluster | None:
+def _cluster(args: argparse.Namespace, gpus: float | None = 0.0) -> RayCluster | None:
     from tdd.cluster import RayCluster
 
     if args.engine == "ray":
-        return RayCluster(args.ray_address)
+        return RayCluster(args.ray_address, gpus)
     if args.ray_address:
         raise TddError("--ray-address is of use with --engine ray only; add it.")
     return None
@@ -323,13 +324,17 @@ def _study(args: argparse.Namespace, console: Console) -> None:
     from tdd.study import StudyProgress, run_study, study_jobs
 
     recipe = load_recipe(args.recipe)
+    cluster = _cluster(args, gpus={"cpu": 0.0, "gpu": 1.0}.get(recipe.machine.accelerator))
     plan = plan_study(args.name, recipe, ClipStore(args.store), args.rows)
     jobs = study_jobs(plan.rows, args.seeds, recipe)
     with step(f"Study {plan.name}, {len(jobs)} runs", console) as progress:
         relay = StudyProgress(
             jobs, args.out, lambda said: console.print(f"  {said}", highlight=False, markup=False), progress
         )
-        failures = run_study(plan, args.seeds, args.store, recipe, args.out, args.out / plan.name, args.workers, relay)
+        failures = run_study(
+            plan, args.seeds, args.store, recipe, args.out, args.out / plan.name, args.workers, relay,
+            cluster.engine(args.store, args.out) if cluster else None,
+        )  # fmt: skip
     if failures:
         raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
 

@@ -49,11 +49,11 @@ class RayCluster:
     Attributes:
         address: ``HOST:PORT`` of the cluster; when ``None``, that of ``RAY_ADDRESS``, else of
             a cluster that runs on this machine, else a new one of this machine alone.
-        gpus: that a piece of work asks for.
+        gpus: that a piece of work asks for; ``None``: one where any machine has one, else none.
     """
 
     address: str | None = None
-    gpus: float = 0.0
+    gpus: float | None = 0.0
 
     def engine(self, data: Path, out: Path) -> Engine:
         """An engine for work that reads below ``data`` and writes below ``out``.
@@ -75,9 +75,10 @@ class RayPool(Pool):
         try:
             self._mark.touch()
             self._shared = Shared(Path.cwd(), tdd.__version__, (*sorted(data.iterdir()), self._mark))
-            self._task = self._ray.remote(max_retries=0, num_cpus=1, num_gpus=cluster.gpus)(_run)
-            machines = self._machines(cluster.gpus)
-            self.workers = workers or sum(_room(machine["Resources"], cluster.gpus) for machine in machines)
+            gpus = self._any_gpu() if cluster.gpus is None else cluster.gpus
+            self._task = self._ray.remote(max_retries=0, num_cpus=1, num_gpus=gpus)(_run)
+            machines = self._machines(gpus)
+            self.workers = workers or sum(_room(machine["Resources"], gpus) for machine in machines)
             self.queued = workers or self.workers * QUEUE_FACTOR
             self._refuse_unfit(machines)
         except BaseException:
@@ -99,6 +100,10 @@ class RayPool(Pool):
         self._mark.unlink(missing_ok=True)
         if self._own:
             self._ray.shutdown()
+
+    def _any_gpu(self) -> float:
+        """1 where a machine of the cluster has a GPU, else 0."""
+        return float(any(node["Alive"] and node["Resources"].get("GPU", 0) >= 1 for node in self._ray.nodes()))
 
     def _machines(self, gpus: float) -> list[dict[str, Any]]:
         """Ray's descriptions of the machines that can take a piece.

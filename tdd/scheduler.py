@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from multiprocessing import get_context
 from typing import Any, Generic, Protocol, TypeVar
@@ -33,14 +34,36 @@ Work = Callable[[Job, Any], None]
 """Does a job; may put ``(name, share done)`` on the queue that it is given. Raises TddError when it fails."""
 
 
-def process_engine(workers: int | None, pieces: int) -> Pool:
-    """Processes of this machine, one when ``workers`` is ``None``; one worker is this process."""
-    workers = min(workers or 1, pieces)
-    return InlinePool() if workers == 1 else ProcessPool(workers, _begin)
+class NoMessages:
+    """Stands for the queue of shares where none reaches the workers: on other machines. Ends are told all the same."""
+
+    def put(self, message: tuple[str, float]) -> None:
+        """Forget ``message``."""
+
+    def get_nowait(self) -> tuple[str, float]:
+        """Always empty."""
+        raise queue.Empty
 
 
-def _begin(_: int) -> None:
+def process_engine(usual: int, gpus: Sequence[str] = ()) -> Engine:
+    """An engine of processes of this machine; one process alone is this one.
+
+    Args:
+        usual: processes when none are asked for.
+        gpus: names of the GPUs to deal out, as in ``CUDA_VISIBLE_DEVICES``; with two or more, each process sees one.
+    """
+
+    def engine(workers: int | None, pieces: int) -> Pool:
+        count = min(workers or usual, pieces)
+        return InlinePool() if count == 1 else ProcessPool(count, functools.partial(_begin, gpus=tuple(gpus)))
+
+    return engine
+
+
+def _begin(number: int, gpus: Sequence[str]) -> None:
     os.environ["OMP_WAIT_POLICY"] = "passive"  # a spinning thread of one run would steal the core of another
+    if len(gpus) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]  # read when the process first asks for a GPU
     begin_worker()
 
 
@@ -57,8 +80,8 @@ class Scheduler(Generic[Job]):
         self.work, self.progress = work, progress
         self.failures: dict[str, str] = {}
 
-    def run(self, workers: int, engine: Engine = process_engine) -> dict[str, str]:
-        """Do all jobs, ``workers`` at a time.
+    def run(self, workers: int | None, engine: Engine) -> dict[str, str]:
+        """Do all jobs, ``workers`` at a time; ``None``: as many as the engine sees fit.
 
         Returns:
             a sentence for each job that failed or could not be started, by name.
@@ -70,9 +93,11 @@ class Scheduler(Generic[Job]):
         pool = engine(workers, len(self.waiting))
         if isinstance(pool, InlinePool):
             self._drive(pool, queue.Queue())
-        else:
+        elif isinstance(pool, ProcessPool):
             with get_context("spawn").Manager() as manager:
                 self._drive(pool, manager.Queue())
+        else:
+            self._drive(pool, NoMessages())
         return self.failures
 
     def _drive(self, pool: Pool, messages: Any) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tdd.config import Recipe, recipe_from_dict
+from tdd.config import MachineConfig, Recipe, recipe_from_dict
 from tdd.data.store import SIZES, ClipStore
 from tdd.errors import TddError
 from tdd.files import check_writable, held_alone, write_json
@@ -104,7 +104,7 @@ def run_study(
     folder: Path,
     workers: int | None = None,
     progress: JobProgress | None = None,
-    engine: Engine = process_engine,
+    engine: Engine | None = None,
 ) -> list[str]:
     """Run every job of a study whose record is not there yet.
 
@@ -118,9 +118,9 @@ def run_study(
         recipe: every number of the runs but the rows' own.
         runs: folder of the runs, one folder each, shared by all studies that name it.
         folder: of the study; gets ``study.json``.
-        workers: jobs at a time; one a core where the recipe gives each run one thread, else one.
+        workers: jobs at a time; ``None``: see :func:`local_engine`, or all that another engine has.
         progress: see :data:`JobProgress`.
-        engine: where the jobs run.
+        engine: where the jobs run; processes of this machine when ``None``.
 
     Returns:
         one sentence for each run that failed; empty when all went well.
@@ -139,8 +139,19 @@ def run_study(
         finished = [job.run for job in jobs if read_record(runs / job.run)]
         work = functools.partial(_run_job, store=store, runs=runs, recipe=recipe.to_dict())
         scheduler = Scheduler(jobs, finished, work, progress or (lambda *_: None))
-        failures = scheduler.run(workers or (cpu_count() if recipe.machine.threads == 1 else 1), engine)
+        failures = scheduler.run(workers, engine or local_engine(recipe.machine))
     return [f"{run}: {sentence}" for run, sentence in failures.items()]
+
+
+def local_engine(machine: MachineConfig) -> Engine:
+    """Processes of this machine: one a GPU where runs use GPUs, else one a core if a run has one thread, else one.
+
+    With several GPUs each process sees one of its own.
+    """
+    from tdd.data.clips import on_gpu, visible_gpus
+
+    gpus = visible_gpus() if on_gpu(machine) else []
+    return process_engine(len(gpus) or (cpu_count() if machine.threads == 1 else 1), gpus)
 
 
 def _describe(plan: Plan, seeds: Sequence[int], recipe: Recipe, store: ClipStore, runs: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -208,6 +209,12 @@ def fixed_batches(n_rows: int, batch_size: int) -> list[list[Draw]]:
 def on_gpu(machine: MachineConfig) -> bool:
     """Whether a run has a CUDA device and its recipe allows it."""
     return machine.accelerator != "cpu" and torch.cuda.is_available()
+
+
+def visible_gpus() -> list[str]:
+    """Names of the CUDA devices that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
 
 
 def loader(dataset: Dataset[dict[str, Any]], batches: Any, recipe: Recipe) -> DataLoader[dict[str, Any]]:
