@@ -59,6 +59,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_engine(prepare)
     prepare.set_defaults(run=_prepare)
 
+    inspect = commands.add_parser("inspect", help="pictures of a clip store: faces, landmarks, sizes, lengths")
+    inspect.add_argument("store", type=Path, metavar="STORE", help="folder of the clip store")
+    inspect.add_argument("--root", type=Path, help="data root; draws the frames with their landmarks, too")
+    inspect.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    inspect.set_defaults(run=_inspect)
+
     _add_data(commands)
 
     _add_study(commands)
@@ -287,6 +293,14 @@ def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayClus
         with step("Landmarks", console, "videos") as progress:
             done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, _report_fetch(console))
         console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.", highlight=False)
+
+
+def _inspect(args: argparse.Namespace, console: Console) -> None:
+    from tdd.data.store import ClipStore
+    from tdd.plots.store import inspect_store
+
+    for path in inspect_store(ClipStore(args.store), args.out, args.root):
+        console.print(path, highlight=False, markup=False)
 
 
 def _check_data(args: argparse.Namespace, console: Console) -> int:

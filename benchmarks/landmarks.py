@@ -1,0 +1,165 @@
+"""How fast are landmarks found: the package's batch call beside one call of the network, and the detector's part?
+
+face-alignment's ``get_landmarks_from_batch`` runs its landmark network face by face; ``tdd`` runs it once
+for all crops.
+Both are timed by turns in one process on the same frames and boxes, with random weights: speed does not depend on what
+the weights know. Crops and points are included. The points are compared, too.
+
+    python -m benchmarks.landmarks
+
+(As a module: beside a file that is run, coverage.py would be taken for the package of that name, which numba imports.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from face_alignment.api import FaceAlignment, LandmarksType
+from face_alignment.detection.sfd.net_s3fd import s3fd
+from face_alignment.models import FAN
+
+import tdd
+from tdd.preprocess.face_networks import LandmarkNetwork
+from tdd.preprocess.faces import FaceLandmarker, FaceSettings
+from tdd.preprocess.heatmaps import centres_and_sides, crop_face, points_of
+
+HEIGHT, WIDTH = 720, 1280
+BOX = np.array([500.0, 200.0, 700.0, 440.0])
+
+
+def package_call(network: torch.nn.Module, device: str) -> FaceAlignment:
+    """The package's object around a network of random weights; its constructor would fetch weights."""
+    aligner = object.__new__(FaceAlignment)
+    aligner.face_alignment_net, aligner.device, aligner.dtype = network, device, torch.float32
+    aligner.flip_input, aligner.verbose, aligner.max_batch_size = False, False, 1
+    aligner.landmarks_type, aligner.face_detector = LandmarksType.TWO_D, SimpleNamespace(reference_scale=195)
+    return aligner
+
+
+def detector(_: np.ndarray) -> np.ndarray:
+    """Stands in for a detector whose boxes are not needed here."""
+    return np.append(BOX, 1.0)[None]
+
+
+def seconds(runs: dict[str, Callable[[], Any]], repeats: int, device: str) -> dict[str, float]:
+    """Median time of each, taken by turns after one turn that is not counted."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            if turn:
+                taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def measure(device: str, frames: int, repeats: int) -> dict[str, Any]:
+    """Seconds a frame on one device."""
+    torch.manual_seed(0)
+    network = FAN(4).to(device).eval()
+    theirs = package_call(network, device)
+    detector.reference_scale = 195.0  # type: ignore[attr-defined]
+    ours = FaceLandmarker(FaceSettings(), device=device, detector=detector, network=LandmarkNetwork(network))  # type: ignore[arg-type]
+    images = np.random.default_rng(0).integers(0, 256, (frames, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    batch = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    boxes = [[np.append(BOX, 1.0)]] * frames
+
+    def package() -> np.ndarray:
+        return np.stack(theirs.get_landmarks_from_batch(batch, detected_faces=boxes))
+
+    def batched(group: int = frames) -> np.ndarray:
+        centres, sides = centres_and_sides(np.stack([BOX] * frames), 195.0)
+        crops = np.stack([crop_face(image, c, s) for image, c, s in zip(images, centres, sides, strict=True)])
+        maps = [ours.heat_maps(crops[start : start + group]) for start in range(0, frames, group)]
+        return points_of(np.concatenate(maps), centres, sides)[0]
+
+    finder = s3fd().to(device).eval()
+
+    def detect(height: int, width: int) -> None:
+        with torch.inference_mode():
+            finder(torch.zeros(1, 3, height, width, device=device))
+
+    taken = seconds(
+        {
+            "package": package,
+            "one by one": lambda: batched(1),
+            "batched": batched,
+            "detector 1280 x 720": lambda: detect(HEIGHT, WIDTH),
+            "detector 640 x 360": lambda: detect(HEIGHT // 2, WIDTH // 2),
+        },
+        repeats,
+        device,
+    )
+    differing = np.trunc(batched() + 0.5) != package()
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+        "frames": frames,
+        "seconds_a_frame": {
+            name: value / (1 if name.startswith("detector") else frames) for name, value in taken.items()
+        },
+        "points_that_differ": int(differing.sum()),
+        "points": differing.size,
+    }
+
+
+def main() -> None:
+    """Measure, print, and write ``results/landmarks.json`` and ``.md``."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--frames", type=int, default=8, help="of a batch; 8 lie between two looks of the detector")
+    parser.add_argument("--repeats", type=int, default=5, help="timed turns; the median counts")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    rows = [measure(device, options.frames, options.repeats) for device in devices]
+    every = FaceSettings().every
+    lines = [
+        f"# Finding landmarks (tdd {tdd.__version__}, torch {torch.__version__}, {platform.machine()})",
+        "",
+        f"`python -m benchmarks.landmarks --frames {options.frames} --repeats {options.repeats}`: 2D-FAN-4 and S3FD of",
+        f"face-alignment with random weights, frames of {WIDTH} x {HEIGHT}, one face of 200 x 240 px in each, ms a "
+        "frame,",
+        f"median of {options.repeats} turns. Decoding is not included.",
+    ]
+    for row in rows:
+        took = {name: 1000 * value for name, value in row["seconds_a_frame"].items()}
+        package, own = (
+            took["package"] + took["detector 1280 x 720"],
+            took["batched"] + took["detector 640 x 360"] / every,
+        )
+        lines += [
+            "",
+            f"**{row['device']}**",
+            "",
+            "| step | ms a frame |",
+            "|---|---|",
+            f"| landmarks, `get_landmarks_from_batch` of the package | {took['package']:.1f} |",
+            f"| landmarks, this package, one crop a call | {took['one by one']:.1f} |",
+            f"| landmarks, this package, {row['frames']} crops a call | {took['batched']:.1f} |",
+            f"| detector network, full frame | {took['detector 1280 x 720']:.1f} |",
+            f"| detector network, longer side 640 px | {took['detector 640 x 360']:.1f} |",
+            f"| sum: full frame at every frame, and the package's batch call | {package:.1f} |",
+            f"| sum: 640 px at every {every}th frame, and crops together | {own:.1f} ({package / own:.1f}x as fast) |",
+            "",
+            f"{row['points_that_differ']} of {row['points']} coordinates differ from the package's once they are cut "
+            "to whole pixels as its are.",
+        ]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "landmarks.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (options.out / "landmarks.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(lines))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
