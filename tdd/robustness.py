@@ -29,7 +29,7 @@ from tdd.metrics import Calibration, video_scores
 from tdd.parallel import Progress, parallel_map
 from tdd.perturb import BLOCK_UNIT, CORRUPTIONS, LEVELS, CorruptedVideo, strength, video_seed
 from tdd.preprocess.crops import face_crops
-from tdd.preprocess.landmarks import read_landmarks
+from tdd.preprocess.finding import landmarks_of
 from tdd.records import Clock, Record, read_record
 from tdd.selection import LOGIT_COLUMNS, PAPER_PROTOCOL, Protocol, evaluation_clips
 
@@ -124,7 +124,7 @@ def measure_robustness(
         _Video(str(video_id), paths[str(video_id)], tuple(group["start"]))
         for video_id, group in clips.groupby("video_id")
     ]
-    views_of = partial(_views, root, geometry, target, protocol.frame_step, seed)
+    views_of = partial(_views, root, store.folder, geometry, target, protocol.frame_step, seed)
     with held_alone(out, "tdd robustness"), disk_errors_told(out):
         remove_partials(out)
         missing = [condition for condition in wanted if not _file(out, condition).is_file()]
@@ -192,14 +192,15 @@ class _Views:
 
 
 def _views(
-    root: Path, clip: ClipConfig, target: np.ndarray, step: int, seed: int, piece: tuple[Condition, _Video]
+    root: Path, store: Path, clip: ClipConfig, target: np.ndarray, step: int, seed: int, piece: tuple[Condition, _Video]
 ) -> _Views:
-    """One video, damaged and aligned, as the clips that the network sees."""
+    """One video, damaged and aligned by the landmarks of the store, as the clips that the network sees."""
     condition, video = piece
+    points, _ = landmarks_of(root, store, {"video_id": video.video_id, "path": video.path})
     file = CorruptedVideo(root / video.path, condition.code, condition.level, video_seed(seed, video.video_id))
     span = frames_spanned(clip, step)
     needed = max(video.starts) + span
-    crops = list(islice(face_crops(file, read_landmarks(root, video.path), target, clip), needed))
+    crops = list(islice(face_crops(file, points, target, clip), needed))
     if len(crops) < needed:
         raise TddError(
             f"{file.path} has {len(crops)} frames and {needed} are needed; it is not the video that the store was made "
