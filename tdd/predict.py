@@ -127,6 +127,8 @@ class VideoScorer:
         points, source, warnings = self._landmarks(path, landmarks)
         video = VideoFile(path)
         table, attention, driving, frames = self._clips(video, points)
+        if not np.isfinite(table["logit"]).all():
+            raise TddError(f"{path}: the detector in {self.checkpoint} gives no number; its training diverged.")
         table["score"] = (self.calibration or UNCALIBRATED).probability(table["logit"])
         return Prediction(
             video=path.name, frames=frames, seconds=frames / FPS, logit=float(table["logit"].mean()),

@@ -95,9 +95,6 @@ class UploadPanel(widgets.VBox):
         self.output = widgets.Output()
         super().__init__([widgets.HBox([self.video, self.landmarks, self.path, self.button]), self.output])
 
-    def __repr__(self) -> str:
-        return "A panel with two upload buttons, a line for a file's path, and a button that scores: run the notebook."
-
     def score(self) -> None:
         """Score what was uploaded, or the file whose path was given, and show it below the buttons."""
         self.output.clear_output()

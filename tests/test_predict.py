@@ -286,6 +286,14 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(world, tmp_path, chang
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_weights_that_give_no_number_are_refused(world, tmp_path):
+    weights = import_weights(export(tmp_path / "weights", mean_face=world[1].mean_face()))
+    weights.parts["head"]["weight"][0] = math.nan
+    export_weights(tmp_path / "weights", weights)
+    with pytest.raises(TddError, match="gives no number"):
+        score(world, weights=tmp_path / "weights")
+
+
 def test_a_scorer_is_used_again(world):
     """Two videos one after the other give what each gives alone."""
     scorer = VideoScorer(world[2])

@@ -40,7 +40,7 @@ def prediction(logits, **changes):
     [
         ([0.3, -0.2, 4.0, 1.0, -2.0], {}),
         ([-60.0, 61.0, 20.0, 30.0], {"attention": None}),
-        ([1.5], {}),
+        ([1.5], {"video": "a_very_long_name_of_a_video_" * 4 + ".mp4"}),
         ([0.1] * 40, {"calibration": Calibration(0.05, 2.0)}),
     ],
 )

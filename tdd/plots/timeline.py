@@ -20,6 +20,7 @@ MOMENTS = 3
 SCORE_TICKS = (0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 0.999)
 LEAST_LOGIT = 2.0
 """The axis reaches at least as far to both sides of a score of 0.5."""
+LONGEST_NAME = 40
 LINE = 132
 """Letters in a line of small print."""
 
@@ -85,7 +86,10 @@ def _draw_scores(axes: Axes, prediction: Prediction) -> None:
 def _title(prediction: Prediction) -> str:
     span = prediction.score_span
     between = f" (95% interval {span.low:.2f} to {span.high:.2f})" if span else " (one clip, no interval)"
-    return f"{prediction.video}: score {prediction.score:.2f}{between}"
+    name = prediction.video
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 2]}…{name[-(LONGEST_NAME // 2) :]}"
+    return f"{name}: score {prediction.score:.2f}{between}"
 
 
 def _logit_of(score: float, prediction: Prediction) -> float:
