@@ -79,8 +79,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_checkpoint(commands)
     _add_predict(commands)
 
-    report = commands.add_parser("report", help="table and figures of a study, from its run records alone")
-    report.add_argument("--study", type=Path, required=True, help="folder of the study")
+    report = commands.add_parser("report", help="tables and figures of studies, from their run records alone")
+    report.add_argument("folder", type=Path, metavar="DIR", help="a study, or the folder of several")
+    report.add_argument("--out", type=Path, help="folder for report and figures (default: each study's own)")
+    report.add_argument("--store", type=Path, help="folder of the clip store, for the attention maps")
+    report.add_argument("--summary", type=Path, metavar="DIR", help="also copy plans, records and scores there")
     report.set_defaults(run=_report)
     return parser
 
@@ -460,10 +463,19 @@ def _predict_folder(args: argparse.Namespace, console: Console) -> None:
 def _report(args: argparse.Namespace, console: Console) -> None:
     from tdd.plots import draw_figures
     from tdd.report import write_report
+    from tdd.results import find_studies
+    from tdd.summary import write_summary
 
-    console.print(write_report(args.study).to_text(), highlight=False, markup=False)
-    for path in draw_figures(args.study):
-        console.print(path, highlight=False, markup=False)
+    for place in find_studies(args.folder):
+        out = args.out / place.relative_to(args.folder) if args.out else place
+        report = write_report(place, out / "report")
+        console.print(f"{report.study.title}: {place}", highlight=False, markup=False)
+        console.print(report.to_text(), highlight=False, markup=False)
+        for path in (*report.files, *draw_figures(place, out / "figures", args.store)):
+            console.print(path, highlight=False, markup=False)
+    if args.summary:
+        write_summary(args.folder, args.summary)
+        console.print(f"{args.summary} holds plans, records and scores.", highlight=False, markup=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

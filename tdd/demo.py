@@ -14,10 +14,10 @@ from tdd.files import check_space, check_writable, write_json
 from tdd.plots import draw_figures
 from tdd.preprocess.prepare import prepare
 from tdd.progress import step
-from tdd.records import Check, read_record
+from tdd.records import STUDY, Check, read_record
 from tdd.report import Report, write_report
 from tdd.studies import TABLE, select_rows
-from tdd.study import STUDY, Job, StudyProgress, run_study, study_jobs
+from tdd.study import Job, StudyProgress, run_study, study_jobs
 from tdd.synth.trees import write_benchmark
 
 RECIPES = {"tiny": "tiny", "demo": "demo", "full": "paper"}

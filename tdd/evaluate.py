@@ -31,7 +31,7 @@ from tdd.metrics import (
 )
 from tdd.names import FAKE_SOUND_ALONE
 from tdd.parallel import Progress
-from tdd.records import Clock, Record, read_record
+from tdd.records import CLIP_LOGITS, Clock, Record, read_record
 from tdd.selection import PAPER_PROTOCOL, Protocol, clip_starts, evaluation_clips, real_class
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "write_scores",
 ]
 
-CLIP_LOGITS = "clip_logits.csv"
 LOW_FPR = 0.1
 """False positive rate at which the partial area ends."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tdd.names import CELEB_DF, FACESHIFTER
+from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACESHIFTER
 from tdd.rows import Row
 
 CITATION = (
@@ -44,3 +44,35 @@ ROWS = (
     _row("ssl_0.7", "ssl_weight 0.7", "cnn_gru_attention", 0.7, 88.44, 72.74),
 )
 """The seven rows, in the paper's order. The first three use ssl_weight 1; the last four use CNN-GRU + attention."""
+
+
+PUBLISHED_SETS = (FACESHIFTER, CELEB_DF, DFDC, DEEPERFORENSICS)
+"""The test sets of the papers below."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What another paper reports for a detector trained on FaceForensics++.
+
+    ``auc`` is video-level AUC in percent, by test set.
+    """
+
+    system: str
+    source: str
+    auc: dict[str, float]
+
+
+def _published(system: str, source: str, *auc: float | None) -> Published:
+    known = zip(PUBLISHED_SETS, auc, strict=True)
+    return Published(system, source, {name: value for name, value in known if value is not None})
+
+
+PUBLISHED = (
+    _published("RealForensics (CSN, all of LRW)", "Haliassos et al., CVPR 2022", 99.7, 86.9, 75.9, 99.3),
+    _published("LipForensics", "Haliassos et al., CVPR 2021", 97.1, 82.4, 73.5, 97.6),
+    _published("FTCN", "Zheng et al., ICCV 2021", 98.8, 86.9, 74.0, 98.8),
+    _published("AltFreezing", "Wang et al., CVPR 2023", None, 89.5, None, None),
+    _published("SBI (c23)", "Shiohara and Yamasaki, CVPR 2022", None, 92.9, 72.0, None),
+    _published("ForensicsAdapter", "Cui et al., CVPR 2025", None, 95.7, 87.2, None),
+)
+"""Other systems, as their papers report them: other training data and protocols in part, so no row of a ranking."""

@@ -13,7 +13,11 @@ from typing import Any
 import tdd
 from tdd.files import read_json, write_json
 
+STUDY = "study.json"
+"""What a study's folder says of its plan: rows, seeds, and the folder of each run."""
+
 RECORD = "record.json"
+CLIP_LOGITS = "clip_logits.csv"
 FAILURE = "failure.json"
 """What a run that failed leaves in place of a record: the sentence, and where it happened."""
 SCHEMA = 1

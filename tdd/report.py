@@ -1,28 +1,17 @@
-"""The result table of a study, from run records alone: for the terminal, as markdown and as CSV."""
+"""The result table of a study, from run records alone: for the terminal, as markdown, as CSV and as LaTeX."""
 
 from __future__ import annotations
 
-import os
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import pandas as pd
 
 from tdd import paper
 from tdd.files import check_writable, write_atomically
 from tdd.metrics import newcombe_interval
 from tdd.names import SEEN_METHODS
-from tdd.results import (
-    SYNTHETIC_SENTENCE,
-    TEST_SETS,
-    Row,
-    Study,
-    load_study,
-    on_test_set,
-    ranking,
-    result_rows,
-)
+from tdd.result_table import COLUMNS, SEEN, ResultRow, ranking, result_rows
+from tdd.results import SYNTHETIC_SENTENCE, TEST_SETS, Study, load_study, on_test_set
 
 WIDTH = 118
 """Columns of the terminal table."""
@@ -33,19 +22,38 @@ class Report:
     """A study's table, ready to print; ``files`` are the ones that :func:`write_report` wrote."""
 
     study: Study
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
     counts: dict[str, tuple[int, int]]
+    """Real and fake test videos, by column."""
     files: tuple[Path, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether every row of the paper's table has numbers on both of its test sets."""
-        return all(name in row.cells for row in self.rows if row.in_paper for name in paper.TEST_SETS)
+        """Whether every row but the controls has numbers on both test sets of the paper's table."""
+        return all(name in row.cells for row in self.rows if not row.control for name in paper.TEST_SETS)
+
+    @property
+    def reference(self) -> str:
+        """Label of the row that the others are compared with."""
+        return next((row.label for row in self.rows if row.id == self.study.reference), self.study.reference)
+
+    @property
+    def beside_paper(self) -> bool:
+        """Whether the paper has numbers for the rows of this study."""
+        return self.study.name in ("table", "ssl-weight")
 
     def to_text(self) -> str:
         """Plain columns, at most ``WIDTH`` characters wide, followed by what a reader must know about the numbers."""
+        paper_first = self.study.name == "table"
+        lines = self._paper_columns() if paper_first else self._difference_columns()
+        for sentence in self.sentences():
+            lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+        return "\n".join(lines)
+
+    def _paper_columns(self) -> list[str]:
+        """The paper's numbers, this study's, and where the record of each row lies; controls below a rule."""
         head = ["AUC, %", *("paper" for _ in paper.TEST_SETS), *paper.TEST_SETS, "seen", "record in stage2/"]
-        under = ["", "FaceSh.", "Celeb", *(self._counted(name) for name in paper.TEST_SETS), "mean", ""]
+        under = ["", "FaceSh.", "Celeb", *(self.counted(name) for name in paper.TEST_SETS), "mean", ""]
         body = [self._cells(row) for row in self.rows]
         widths = [max(len(line[i]) for line in [head, under, *body]) for i in range(len(head))]
         widths[-1] = max(8, WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1))
@@ -56,93 +64,88 @@ class Report:
 
         rule = "─" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))
         lines = [line(head), line(under), rule]
-        lines += [line(cells) for cells, row in zip(body, self.rows, strict=True) if row.in_paper]
-        lines += [rule, *(line(cells) for cells, row in zip(body, self.rows, strict=True) if not row.in_paper), ""]
-        for sentence in self.sentences():
-            lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
-        return "\n".join(lines)
+        lines += [line(cells) for cells, row in zip(body, self.rows, strict=True) if not row.control]
+        return [*lines, rule, *(line(cells) for cells, row in zip(body, self.rows, strict=True) if row.control), ""]
 
-    def to_markdown(self, base: Path) -> str:
-        """The table as markdown, links relative to ``base``; best in bold, second best in italics."""
-        published = [f"paper, {name}" for name in paper.TEST_SETS]
-        names = ["row", *published, *paper.TEST_SETS, "seen methods, mean", "record"]
-        head = ["| " + " | ".join(names) + " |", "|" + "---|" + "---:|" * (len(names) - 2) + "---|"]
-        lines = [*head, *(self._markdown_row(i, base) for i, row in enumerate(self.rows) if row.in_paper), ""]
-        controls = [self._markdown_row(i, base) for i, row in enumerate(self.rows) if not row.in_paper]
-        if controls:
-            lines += ["Controls, which the paper does not have:", "", *head, *controls, ""]
-        title = f"Video-level AUC in percent, recipe `{self.study.recipe}`"
-        return "\n".join([title, "", *lines, *(f"- {sentence}" for sentence in self.sentences()), ""])
-
-    def to_frame(self) -> pd.DataFrame:
-        """One line per row and test set, in percent; what ``table.csv`` holds."""
-        lines = []
-        for row in self.rows:
-            for name in (*TEST_SETS, "seen"):
-                cell, (reals, fakes) = row.cells.get(name), self.counts.get(name, (0, 0))
-                lines.append(
-                    {
-                        "row": row.id,
-                        "test_set": name,
-                        "paper_percent": row.paper.get(name),
-                        "auc_percent": cell and round(cell.value, 3),
-                        "low_percent": cell and cell.low and round(cell.low, 3),
-                        "high_percent": cell and cell.high and round(cell.high, 3),
-                        "sd_percent": cell and cell.sd and round(cell.sd, 3),
-                        "seeds": cell.seeds if cell else 0,
-                        "reals": reals,
-                        "fakes": fakes,
-                        "state": row.state or ("" if cell else "no test videos"),
-                        "records": " ".join(row.paths),
-                        "synthetic": self.study.synthetic,
-                    }
-                )
-        return pd.DataFrame(lines)
+    def _difference_columns(self) -> list[str]:
+        """This study's numbers, each with its difference to the row of reference and the corrected p-value."""
+        head = ["AUC, %", *(text for name in COLUMNS for text in (name, "difference, p"))]
+        body = [
+            [row.label, *(text for name in COLUMNS for text in (cell_text(row, name, name != SEEN), _short(row, name)))]
+            for row in self.rows
+        ]
+        widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+        widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(COLUMNS) * 2)
+        lines = [
+            "  ".join([_shorten(first, widths[0]).ljust(widths[0]), *map(str.rjust, rest, widths[1:])])
+            for first, *rest in [head, *body]
+        ]
+        return [lines[0].rstrip(), "─" * min(WIDTH, len(lines[0])), *(line.rstrip() for line in lines[1:]), ""]
 
     def sentences(self) -> list[str]:
         """What must be said with the numbers: where they come from, what the limits mean, what is missing, checks."""
         said = [SYNTHETIC_SENTENCE] if self.study.synthetic else []
-        if len(self.study.seeds) > 1:
-            said.append(f"Mean ± standard deviation over {len(self.study.seeds)} seeds; the paper has one run a row.")
+        several = len(self.study.seeds) > 1
+        if several:
+            said.append(
+                f"Mean ± standard deviation over {len(self.study.seeds)} seeds; the paper has one run a row. 95% "
+                "intervals, in table.md, are over videos and seeds: DeLong's covariance of the seeds' areas and the "
+                "variance between seeds, added, with Student's t (logit scale)."
+            )
         else:
             said.append(
                 "In brackets: 95% interval over test videos (DeLong on the logit scale; Newcombe where that has no "
                 "width). One seed a row, so the spread between training runs is not in it."
             )
-        said.append(_paper_sentence())
+        if any(row.differences for row in self.rows):
+            said.append(self._difference_sentence(several))
+        said += self._seed_sentences()
+        if self.beside_paper:
+            said.append(_paper_sentence())
         said += [f"Note: {note}" for note in self.study.notes]
-        said += [
+        return said + [
             f"Check {'passed' if check['passed'] else 'FAILED'}: {check['sentence']}" for check in self.study.checks
         ]
-        return said
 
-    def _counted(self, name: str) -> str:
+    def _difference_sentence(self, several: bool) -> str:
+        tests = sum(d.p_value is not None for row in self.rows for d in row.differences.values())
+        seeds = " plus the variance of their differences between seeds" if several else ", which knows nothing of seeds"
+        where = "in table.md" if self.study.name == "table" else "here"
+        return (
+            f"Differences {where} are to {self.reference}: paired DeLong on the same videos{seeds}; p-values are "
+            f"two-sided, corrected by Holm over {tests} tests."
+        )
+
+    def _seed_sentences(self) -> list[str]:
+        """Rows that have fewer seeds than the study."""
+        wanted, found = len(self.study.seeds), {row.id: len(self.study.usable(row.id)) for row in self.rows}
+        return [f"{name} has {count} of {wanted} seeds." for name, count in found.items() if 0 < count < wanted]
+
+    def counted(self, name: str) -> str:
+        """Numbers of test videos of a column, in words."""
         if name not in self.counts:
             return ""
         reals, fakes = self.counts[name]
         return f"{reals} real, {fakes} fake"
 
-    def _cells(self, row: Row) -> list[str]:
+    def _cells(self, row: ResultRow) -> list[str]:
         published = [f"{row.paper[name]:.2f}" if name in row.paper else "–" for name in paper.TEST_SETS]
-        ours = [_cell_text(row, name) for name in (*paper.TEST_SETS, "seen")]
+        ours = [cell_text(row, name, limits=name != SEEN) for name in COLUMNS]
         names = [path.rsplit("/", 1)[-1] for path in row.paths]
         more = f" +{len(names) - 1}" if len(names) > 1 else ""
         return [row.label, *published, *ours, names[0] + more if names else ""]
 
-    def _markdown_row(self, index: int, base: Path) -> str:
-        row = self.rows[index]
-        cells = [row.label, *self._cells(row)[1:3]]
-        for name in (*paper.TEST_SETS, "seen"):
-            text = _cell_text(row, name)
-            place = self.rank(name)[index]
-            cells.append(f"**{text}**" if place == 1 else f"*{text}*" if place == 2 else text)
-        folder = Path(os.path.relpath(self.study.folder, base))
-        links = [f"[{path.rsplit('/', 1)[-1]}]({(folder / path / 'record.json').as_posix()})" for path in row.paths]
-        return "| " + " | ".join([*cells, "<br>".join(links)]) + " |"
-
     def rank(self, name: str) -> list[int]:
-        """Rank of each row on a test set as :func:`tdd.results.ranking`; rows outside the paper's table have none."""
-        return ranking([row.cells[name].value if row.in_paper and name in row.cells else None for row in self.rows])
+        """Rank of each row on a test set as :func:`tdd.result_table.ranking`; controls have none."""
+        return ranking([row.cells[name].value if not row.control and name in row.cells else None for row in self.rows])
+
+
+def cell_text(row: ResultRow, name: str, limits: bool = True) -> str:
+    """A cell's text, with its interval where wanted, or the word that says why there is none."""
+    if name not in row.cells:
+        return row.state or "–"
+    cell = row.cells[name]
+    return cell.text() if limits or cell.sd is not None else f"{cell.value:.1f}"
 
 
 def make_report(study: Study) -> Report:
@@ -153,29 +156,31 @@ def make_report(study: Study) -> Report:
         for name in TEST_SETS:
             labels = on_test_set(scored, name)["label"]
             counts[name] = int((labels == 0).sum()), int((labels == 1).sum())
-        counts["seen"] = counts[SEEN_METHODS[0]][0], sum(counts[name][1] for name in SEEN_METHODS)
+        counts[SEEN] = counts[SEEN_METHODS[0]][0], sum(counts[name][1] for name in SEEN_METHODS)
     return Report(study, result_rows(study), counts)
 
 
 def write_report(study_dir: Path, out: Path | None = None) -> Report:
-    """Write ``table.md`` and ``table.csv`` of a study into ``out`` (default: ``report`` inside the study folder).
+    """Write ``table.md``, ``table.csv`` and ``table.tex`` of a study into ``out`` (default: ``report`` inside it).
 
-    Reads ``study.json``, ``record.json`` and ``clip_logits.csv`` files only; no checkpoint and no video.
+    Reads ``study.json``, the records and the scores that it names; no checkpoint and no video.
 
     Raises:
         TddError: ``study.json`` cannot be used (see :func:`tdd.results.load_study`), or ``out`` cannot be written.
     """
+    from tdd.report_formats import to_frame, to_latex, to_markdown
+
     report = make_report(load_study(study_dir))
     folder = out or study_dir / "report"
-    files = (folder / "table.md", folder / "table.csv")
     check_writable(folder)
-    write_atomically(files[0], report.to_markdown(folder).encode())
-    write_atomically(files[1], report.to_frame().to_csv(index=False).encode())
-    return Report(report.study, report.rows, report.counts, files)
-
-
-def _cell_text(row: Row, name: str) -> str:
-    return row.cells[name].text() if name in row.cells else row.state or "–"
+    written = {
+        "table.md": to_markdown(report, folder),
+        "table.csv": to_frame(report).to_csv(index=False),
+        "table.tex": to_latex(report),
+    }
+    for name, text in written.items():
+        write_atomically(folder / name, text.encode())
+    return replace(report, files=tuple(folder / name for name in written))
 
 
 def _paper_sentence() -> str:
@@ -186,6 +191,10 @@ def _paper_sentence() -> str:
         parts.append(f"{best:.2f} [{100 * about.low:.1f}, {100 * about.high:.1f}] on {name}")
     named = ", ".join(parts)
     return f"The paper gives no intervals; from its numbers of test videos alone (Newcombe), its best would be {named}."
+
+
+def _short(row: ResultRow, name: str) -> str:
+    return row.differences[name].short() if name in row.differences else ""
 
 
 def _shorten(text: str, width: int) -> str:

@@ -16,12 +16,10 @@ from tdd.errors import TddError
 from tdd.files import check_writable, held_alone, write_json
 from tdd.names import CELEB_DF_METHOD, FACESHIFTER
 from tdd.parallel import Engine, cpu_count
-from tdd.records import FAILURE, UNREAD, read_record
+from tdd.records import FAILURE, STUDY, UNREAD, read_record
 from tdd.rows import Row, stage1_digest, stage1_recipe
 from tdd.scheduler import Scheduler, process_engine
 from tdd.studies import Plan
-
-STUDY = "study.json"
 
 STAGE1, STAGE2, EVALUATION = "stage1", "stage2", "evaluation"
 """Kinds of a job, and of the record it leaves."""

@@ -55,7 +55,7 @@ def record(kind: str, name: str, seed: int, row: dict | None, history: list[dict
     }
 
 
-def write_stage1(folder: Path, backbone: str, seed: int, epochs: int = 12) -> None:
+def write_stage1(folder: Path, backbone: str, seed: int, epochs: int = 12, name: str = "") -> None:
     rng = np.random.default_rng([seed, len(backbone)])
     rise = 1 - np.exp(-np.arange(epochs) / 4)
     history = [
@@ -83,7 +83,7 @@ def write_stage1(folder: Path, backbone: str, seed: int, epochs: int = 12) -> No
             "sentence": f"clip retrieval in 32 of {backbone} is 0.51, at least 0.4 wanted (chance 0.03)",
         }
     ]
-    target = folder / "stage1" / f"{backbone}-seed{seed}"
+    target = folder / "stage1" / f"{name or backbone}-seed{seed}"
     target.mkdir(parents=True)
     (target / "record.json").write_text(json.dumps(content))
 
@@ -95,9 +95,10 @@ def write_study(
     rows: Iterable[str] = tuple(ROWS),
     videos: int = 30,
     synthetic: bool = True,
+    **more: object,
 ) -> Path:
-    """Write a whole study without data; ``videos`` per class and test set."""
-    runs = {}
+    """Write a whole study without data; ``videos`` per class and test set, ``more`` for ``study.json``."""
+    runs, stage1 = {}, {}
     for seed in seeds:
         for backbone in sorted({ROWS[row][1] for row in rows}):
             write_stage1(folder, backbone, seed)
@@ -105,11 +106,14 @@ def write_study(
             label, backbone, weight = ROWS[row]
             path = f"stage2/{row}-seed{seed}"
             runs[f"{row}/seed{seed}"] = path
+            if row != "scratch":
+                stage1[f"{row}/seed{seed}"] = f"stage1/{backbone}-seed{seed}"
             facts = {
                 "id": row,
                 "label": label,
                 "backbone": backbone,
                 "ssl_weight": weight,
+                "overrides": {},
                 "from_stage1": row != "scratch",
             }
             (folder / path).mkdir(parents=True)
@@ -126,6 +130,8 @@ def write_study(
         "seeds": list(seeds),
         "rows": list(rows),
         "runs": runs,
+        "stage1": stage1,
+        **more,
     }
     (folder / "study.json").write_text(json.dumps(plan))
     return folder

@@ -28,7 +28,7 @@ def sentence(capsys):
         (["evaluate", "--checkpoint", "{out}", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
         (["checkpoint", "show", "{out}"], "holds no finished weights"),
         (["checkpoint", "import", "{out}.pth", "--out", "{out}"], "cannot be read"),
-        (["report", "--study", "{out}"], "study.json"),
+        (["report", "{out}"], "holds no study"),
     ],
 )
 def test_wrong_arguments(arguments, expected, tmp_path, capsys):

@@ -32,7 +32,8 @@ def test_table_figures_and_records_are_written(finished):
     table = pd.read_csv(out / "report" / "table.csv")
     assert table.loc[table["row"] == "ssl_0.3", "auc_percent"].between(0, 100).all()
     figures = {path.name for path in (out / "figures").iterdir()}
-    assert figures == {"table.png", "roc.png", "ssl_weight.png", "stage1.png", "contact_sheet.png"}
+    names = "table differences roc methods scores stage1 stage2 ssl_weight attention contact_sheet"
+    assert figures == {f"{name}.png" for name in names.split()}
     assert all(name in said for name in ("1/4", "2/4", "3/4", "4/4"))
     for name in ("stage2/csn-seed0", "stage2/ssl_0.3-seed0", "stage1/csn-seed0"):
         record = json.loads((out / name / "record.json").read_text())

@@ -12,10 +12,20 @@ from PIL import Image
 from tdd.data.video import write_video
 from tdd.errors import TddError
 from tdd.names import FACEFORENSICS_METHODS
-from tdd.plots import draw_contact_sheet, draw_figures, draw_roc, draw_ssl_weight, draw_stage1, draw_table
+from tdd.plots import (
+    draw_contact_sheet,
+    draw_differences,
+    draw_figures,
+    draw_learning_curve,
+    draw_methods,
+    draw_roc,
+    draw_ssl_weight,
+    draw_stage1,
+    draw_table,
+)
 from tdd.report import make_report
-from tdd.results import load_study
-from tests.fake_study import write_study
+from tdd.results import TEST_SETS, load_study
+from tests.fake_study import edit_json, write_stage1, write_study
 
 SYNTHETIC = "synthetic benchmark"
 
@@ -71,12 +81,9 @@ def test_all_figures_are_small_legible_and_name_their_source(tmp_path, figures):
     before = dict(matplotlib.rcParams), matplotlib.get_backend()
     files = draw_figures(study)
     assert [path.name for path in files] == [
-        "table.png",
-        "roc.png",
-        "ssl_weight.png",
-        "stage1.png",
-        "contact_sheet.png",
-    ]
+        "table.png", "differences.png", "roc.png", "methods.png", "scores.png", "stage1.png", "stage2.png",
+        "ssl_weight.png", "contact_sheet.png",
+    ]  # fmt: skip
     assert (dict(matplotlib.rcParams), matplotlib.get_backend()) == before
     for path, figure in zip(files, figures, strict=True):
         assert path.stat().st_size < 200_000
@@ -95,7 +102,7 @@ def test_table_picture_colours_best_and_second_best(tmp_path, figures):
     inks = {text.get_text(): text.get_color() for text in figures[0].findobj(matplotlib.text.Text)}
     assert inks["89.87"] == inks["75.43"] == inks["best"]
     assert inks["88.44"] == inks["74.10"] == inks["second best"]
-    ranked = sorted((row for row in report.rows if row.in_paper), key=lambda row: -row.cells["FaceShifter"].value)
+    ranked = sorted((row for row in report.rows if not row.control), key=lambda row: -row.cells["FaceShifter"].value)
     assert inks[ranked[0].cells["FaceShifter"].text()] == inks["best"]
     assert inks[ranked[1].cells["FaceShifter"].text()] == inks["second best"]
     assert inks["best"] != inks["second best"] != inks["87.05"]
@@ -107,10 +114,54 @@ def test_roc_curves_carry_their_own_area(tmp_path, figures):
     for axes in figures[0].axes:
         labelled = [line for line in axes.lines if not line.get_label().startswith("_")]
         assert len(labelled) == 8
-        for line in labelled:
+        for line in labelled if axes.get_xscale() == "linear" else ():
             area = np.trapezoid(line.get_ydata(), line.get_xdata())
             assert float(line.get_label().split()[0]) == pytest.approx(100 * area, abs=0.051)
         assert len(axes.collections) == 1, "one band"
+    linear, logarithmic = (figures[0].axes[i].lines[1] for i in (0, 2))
+    for rate in (0.02, 0.1, 0.5):
+        heights = [line.get_ydata()[line.get_xdata() <= rate].max() for line in (linear, logarithmic)]
+        assert heights[0] == heights[1], "both axes show one curve"
+
+
+def test_differences_stand_where_the_table_says(tmp_path, figures):
+    study = load_study(write_study(tmp_path))
+    draw_differences(study, tmp_path / "differences.png")
+    rows = [row for row in make_report(study).rows if row.differences]
+    for axes, name in zip(figures[0].axes, ("FaceShifter", "Celeb-DF-v2", "seen"), strict=True):
+        drawn = {float(line.get_ydata()[0]): line for line in axes.lines if line.get_marker() == "o"}
+        for place, row in enumerate(rows):
+            assert drawn[place].get_xdata()[0] == row.differences[name].value
+            filled = drawn[place].get_markerfacecolor() != "white"
+            assert filled == (row.differences[name].p_holm < 0.05)
+
+
+def test_the_heat_map_holds_the_areas_of_all_methods(tmp_path, figures):
+    study = load_study(write_study(tmp_path))
+    draw_methods(study, tmp_path / "methods.png")
+    shown = figures[0].axes[0].images[0].get_array()
+    wanted = [[row.cells[name].value for name in TEST_SETS] for row in make_report(study).rows]
+    np.testing.assert_allclose(shown, wanted)
+
+
+def test_the_learning_curve_has_a_point_for_each_number_of_clips(tmp_path, figures):
+    described = {
+        name: {"label": name, "backbone": "cnn_gru_attention", "ssl_weight": 0.3, "overrides": changes}
+        for name, changes in (("ssl_0.3", {}), ("ssl_0.5", {"stage1.clips": 60}), ("ssl_0.7", {"stage2.epochs": 3}))
+    }
+    folder = write_study(
+        tmp_path, rows=list(described), study="ablation", reference="ssl_0.3", described=described,
+        stage1={f"{name}/seed0": f"stage1/{name}-seed0" for name in described},
+    )  # fmt: skip
+    for name, clips in (("ssl_0.3", 600), ("ssl_0.5", 60), ("ssl_0.7", 600)):
+        write_stage1(folder, "cnn_gru_attention", 0, name=name)
+        edit_json(folder / f"stage1/{name}-seed0/record.json", data={"clips": clips})
+    study = load_study(folder)
+    draw_learning_curve(study, tmp_path / "learning_curve.png")
+    (line, *_) = figures[0].axes[0].lines
+    cells = {row.id: row.cells["FaceShifter"].value for row in make_report(study).rows}
+    assert line.get_xdata().tolist() == [60, 600]
+    assert line.get_ydata().tolist() == [cells["ssl_0.5"], cells["ssl_0.3"]]
 
 
 def test_the_papers_points_stand_on_their_own_axes(tmp_path, figures):
@@ -138,7 +189,7 @@ def test_an_incomplete_study_still_draws(tmp_path):
     (study / "stage2/csn-seed0/record.json").unlink()
     for path in (study / "stage1").glob("*/record.json"):
         path.unlink()
-    assert len(draw_figures(study)) == 4
+    assert len(draw_figures(study)) == 8
 
 
 def test_contact_sheet_takes_the_target_that_all_methods_forge(tmp_path, figures):

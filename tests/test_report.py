@@ -9,9 +9,12 @@ from sklearn.metrics import roc_auc_score
 
 from tdd import paper
 from tdd.errors import TddError
+from tdd.metrics import compare_systems, holm, video_scores
 from tdd.names import SEEN_METHODS
 from tdd.report import WIDTH, write_report
-from tdd.results import SYNTHETIC_SENTENCE, TEST_SETS, load_study, ranking
+from tdd.result_table import ranking
+from tdd.results import SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
+from tdd.summary import write_summary
 from tests.fake_study import ROWS, edit_json, write_study
 
 
@@ -175,3 +178,103 @@ def test_the_same_records_give_the_same_bytes(tmp_path):
 def test_ranking_marks_best_and_second_best():
     assert ranking([3.0, None, 5.0, 4.0, 5.0]) == [0, 0, 1, 2, 1]
     assert ranking([None, None]) == [0, 0]
+
+
+def scores(study: Path, row: str, test_set: str, seed: int) -> pd.DataFrame:
+    return on_test_set(video_scores(pd.read_csv(study / f"stage2/{row}-seed{seed}/clip_logits.csv")), test_set)
+
+
+def test_differences_are_paired_tests_with_the_reference_corrected_over_the_table(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm", "ssl_0.3"))
+    rows = {row.id: row for row in write_report(study).rows}
+    assert rows["csn"].differences == {}
+    columns = (*paper.TEST_SETS, "seen")
+    found = [rows[name].differences[column] for name in ("cnn_lstm", "ssl_0.3") for column in columns]
+    test = compare_systems(scores(study, "ssl_0.3", "Celeb-DF-v2", 0), scores(study, "csn", "Celeb-DF-v2", 0))
+    mine = rows["ssl_0.3"].differences["Celeb-DF-v2"]
+    assert (mine.value, mine.p_value) == (pytest.approx(100 * test.difference), pytest.approx(test.p_value))
+    assert [f.p_holm for f in found] == pytest.approx(list(holm([f.p_value for f in found])))
+    assert mine.text() in (study / "report" / "table.md").read_text()
+
+
+def test_several_seeds_widen_the_interval_beyond_that_of_videos(tmp_path):
+    study = write_study(tmp_path, seeds=(0, 1, 2), rows=("csn", "ssl_0.3"))
+    for seed, shift in ((0, -1.5), (1, 0.0), (2, 1.5)):  # one row whose seeds differ widely
+        path = study / f"stage2/ssl_0.3-seed{seed}/clip_logits.csv"
+        clips = pd.read_csv(path)
+        clips.assign(logit=clips["logit"] + shift * clips["label"]).to_csv(path, index=False)
+    report = write_report(study)
+    rows = {row.id: row for row in report.rows}
+    wide, narrow = rows["ssl_0.3"].cells["FaceShifter"], rows["csn"].cells["FaceShifter"]
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    assert rows["ssl_0.3"].differences["FaceShifter"].seeds == 3
+    assert "over videos and seeds" in report.to_text().replace("\n  ", " ")
+
+
+def test_rows_scored_on_other_videos_have_a_difference_and_no_test(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm"))
+    path = study / "stage2/cnn_lstm-seed0/clip_logits.csv"
+    pd.read_csv(path).iloc[2:].to_csv(path, index=False)  # one real of FaceForensics++ less
+    rows = {row.id: row for row in write_report(study).rows}
+    assert rows["cnn_lstm"].differences["FaceShifter"].p_value is None
+    assert rows["cnn_lstm"].differences["FaceShifter"].text().endswith("other videos")
+    assert rows["cnn_lstm"].differences["Celeb-DF-v2"].p_value is not None
+
+
+def test_other_studies_compare_with_their_own_reference_and_show_no_paper_columns(tmp_path):
+    described = {"ssl_0.3": {"label": "baseline"}, "ssl_0.0": {"label": "A2: a label"}}
+    study = write_study(tmp_path, rows=list(described), study="audit", reference="ssl_0.3", described=described)
+    report = write_report(study)
+    assert [row.label for row in report.rows] == ["baseline", "A2: a label"]
+    text = report.to_text()
+    assert "to baseline" in text and "89.87" not in text and max(map(len, text.splitlines())) <= WIDTH
+    assert "89.87" not in report.files[0].read_text() and "LipForensics" not in report.files[0].read_text()
+
+
+def test_failed_runs_and_failed_stage_1_are_shown_with_their_reason(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm", "ssl_0.3"))
+    for path in ("stage2/csn-seed0", "stage2/cnn_lstm-seed0", "stage1/cnn_lstm-seed0"):
+        (study / path / "record.json").unlink()
+    (study / "stage2/csn-seed0/failure.json").write_text('{"sentence": "out of memory"}')
+    (study / "stage1/cnn_lstm-seed0/failure.json").write_text('{"sentence": "too few clips"}')
+    report = write_report(study)
+    assert [row.state for row in report.rows[:2]] == ["failed", "failed"]
+    text = report.to_text().replace("\n  ", " ")
+    assert "csn/seed0: failed: out of memory" in text
+    assert "cnn_lstm/seed0: failed, its stage 1: too few clips" in text
+
+
+def test_published_systems_stand_beside_the_table(tmp_path):
+    text = write_report(write_study(tmp_path)).files[0].read_text()
+    assert "| RealForensics (CSN, all of LRW) | 99.7 | 86.9 | 75.9 | 99.3 |" in text
+    assert "| AltFreezing | – | 89.5 | – | – |" in text
+
+
+def test_latex_holds_the_numbers_and_escapes_its_signs(tmp_path):
+    report = write_report(write_study(tmp_path))
+    text = report.files[2].read_text()
+    best = max(report.rows[:7], key=lambda row: row.cells["FaceShifter"].value)
+    assert r"\textbf{" + best.cells["FaceShifter"].text() in text and r"ssl\_weight 0.3" in text
+    rows = [line for line in text.splitlines() if line.endswith(r"\\") and "ssl" in line]
+    assert len(rows) == 4 and all(line.count("&") == 5 for line in rows)
+    assert SYNTHETIC_SENTENCE in text
+
+
+def test_every_study_below_a_folder_is_found(tmp_path):
+    for name in ("audit", "table"):
+        write_study(tmp_path / name, rows=("csn",))
+    assert [path.name for path in find_studies(tmp_path)] == ["audit", "table"]
+    with pytest.raises(TddError, match="holds no study"):
+        find_studies(tmp_path / "audit" / "stage2")
+
+
+def test_a_summary_gives_the_same_table_without_clip_logits(tmp_path):
+    study = write_study(tmp_path / "runs", seeds=(0, 1), rows=("csn", "ssl_0.3", "scratch"))
+    (study / "stage2" / "scratch-seed1" / "record.json").unlink()
+    (copy,) = write_summary(study, tmp_path / "summary")
+    assert not list(copy.rglob("clip_logits.csv"))
+    one, two = (pd.read_csv(write_report(place).files[1]) for place in (study, copy))
+    pd.testing.assert_frame_equal(one, two, atol=2e-3)
+    assert sum(path.stat().st_size for path in copy.rglob("*.*") if path.is_file()) < 200_000
+    (copy / "scores.csv").write_text((copy / "scores.csv").read_text().replace("stage2/csn-seed0", "stage2/other"))
+    assert "has no column stage2/csn-seed0" in write_report(copy).to_text().replace("\n  ", " ")

@@ -33,6 +33,7 @@ from tdd.metrics.ranking import (
     tpr_at_fpr,
 )
 from tdd.metrics.scores import CLIP_COLUMNS, video_scores
+from tdd.metrics.seeds import compare_mean_areas, mean_area_interval
 
 __all__ = [
     "BINS",
@@ -49,12 +50,14 @@ __all__ = [
     "bootstrap_auc",
     "brier_score",
     "compare_areas",
+    "compare_mean_areas",
     "compare_systems",
     "delong_covariance",
     "equal_error_rate",
     "expected_calibration_error",
     "fit_calibration",
     "holm",
+    "mean_area_interval",
     "newcombe_interval",
     "partial_auc",
     "reliability",

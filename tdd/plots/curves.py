@@ -1,7 +1,8 @@
-"""ROC curves of all rows, and AUC against ssl_weight."""
+"""ROC curves of all rows, and AUC against what a study varies: ssl_weight, or the number of stage-1 clips."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,111 +11,164 @@ from matplotlib.axes import Axes
 
 from tdd import paper
 from tdd.metrics import roc_band, roc_curve
-from tdd.plots.style import BACKBONES, BLUE, GREY, INK, WEIGHT_BLUES, drawing, footnote
-from tdd.results import Row, Study, on_test_set, result_rows
+from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, origin, row_ink
+from tdd.result_table import Cell, ResultRow, result_rows, videos_of
+from tdd.results import Study, on_test_set
 
-BAND_ROW = "cnn_gru_attention"
-SWEEP = {"ssl_0.0": 0.0, "ssl_0.3": 0.3, "ssl_0.5": 0.5, "ssl_0.7": 0.7, "cnn_gru_attention": 1.0}
-"""Rows that differ in ssl_weight alone (no unit)."""
+LOWEST_FPR = 0.01
+"""Where the logarithmic axis begins: fewer than a hundred reals cannot tell much below it."""
+
+_GRID = np.union1d(np.linspace(0, 1, 101), np.geomspace(LOWEST_FPR, 1, 60))
+"""False positive rates at which a band is known, for both axes."""
 
 
 def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
-    """Draw ROC curves on both test sets of the table; one row carries a pointwise 95% bootstrap band.
+    """Draw ROC curves on both test sets of the table, over a linear and a logarithmic false positive rate.
 
-    Of several seeds the first is drawn, and the legend's AUC is that curve's own.
+    One row carries a pointwise 95% bootstrap band: CNN-GRU + attention in the table's study, elsewhere the row of
+    reference. Of several seeds the first is drawn, and the legend's AUC is that curve's own.
     """
     rows = [row for row in result_rows(study) if study.usable(row.id)]
     seed = min((run.seed for row in rows for run in study.usable(row.id)), default=0)
-    with drawing(path, 7.6, 4.4) as figure:
-        panels = figure.subplots(1, 2, sharey=True)
-        for axes, name in zip(panels, paper.TEST_SETS, strict=True):
-            axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-            for row in rows:
-                if name in row.cells:
-                    _draw_row(axes, study, row, name, replicates)
-            axes.set(
-                title=_titled(study, name), xlabel="false positive rate", xlim=(0, 1), ylim=(0, 1.003), aspect="equal"
-            )
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(
-                    loc="lower right",
-                    fontsize=7.5,
-                    title="AUC, %",
-                    title_fontsize=7.5,
-                    handlelength=2.2,
-                    labelspacing=0.25,
-                )
-        panels[0].set_ylabel("true positive rate")
-        footnote(figure, f"Seed {seed}. Band: 95% bootstrap over videos, CNN-GRU + attention. {_origin(study)}")
+    banded = "cnn_gru_attention" if study.name == "table" else study.reference
+    with drawing(path, 7.6, 7.4) as figure:
+        panels = figure.subplots(2, 2)
+        for column, name in enumerate(paper.TEST_SETS):
+            shown = [row for row in rows if name in row.cells]
+            band = _band(study, banded, name, replicates) if banded in [row.id for row in shown] else None
+            for axes in panels[:, column]:
+                axes.plot(_GRID[1:], _GRID[1:], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
+                for row in shown:
+                    _draw_row(axes, study, row, name, _look(study, row, banded), axes is panels[1, column])
+                if band:
+                    axes.fill_between(_GRID[1:], *(limit[1:] for limit in band), color=BLUE, alpha=0.13, linewidth=0)
+                axes.set(ylim=(0, 1.003), xlabel="false positive rate")
+            panels[0, column].set(title=_titled(study, name), xlim=(0, 1), aspect="equal")
+            panels[1, column].set(xscale="log", xlim=(LOWEST_FPR, 1), box_aspect=0.8)
+            if panels[0, column].get_legend_handles_labels()[0]:
+                panels[0, column].legend(
+                    loc="lower right", fontsize=7 if len(rows) < 9 else 6.5, title="AUC, %", title_fontsize=7.5,
+                    handlelength=2.0, labelspacing=0.2,
+                )  # fmt: skip
+        for axes in panels[:, 0]:
+            axes.set_ylabel("true positive rate")
+        label = next((row.label for row in rows if row.id == banded), banded)
+        footnote(figure, f"Seed {seed}. Band: 95% bootstrap over videos, {label}. {origin(study)}")
     return path
+
+
+def _draw_row(axes: Axes, study: Study, row: ResultRow, name: str, look: dict[str, Any], logarithmic: bool) -> None:
+    table = videos_of(study.usable(row.id)[0], name)
+    curve = roc_curve(table["label"], table["logit"])
+    rates, hits = curve.false_positive_rate, curve.true_positive_rate
+    if logarithmic:  # there is no place for zero: begin with what is reached at the left end
+        inside = rates > LOWEST_FPR
+        rates, hits = np.append(LOWEST_FPR, rates[inside]), np.append(hits[~inside].max(), hits[inside])
+    axes.plot(rates, hits, label=f"{row.cells[name].per_seed[0]:.1f}  {row.label}", **look)
+
+
+def _band(study: Study, row: str, name: str, replicates: int) -> tuple[np.ndarray, np.ndarray] | None:
+    table = videos_of(study.usable(row)[0], name)
+    if table["label"].value_counts().min() < 2:
+        return None
+    return roc_band(table["label"], table["logit"], _GRID, replicates=replicates)
+
+
+def _look(study: Study, row: ResultRow, banded: str) -> dict[str, Any]:
+    ink = row_ink(study, row.id)
+    if row.control:
+        return {"color": ink, "linestyle": (0, (4, 1.5)), "linewidth": 1.3}
+    return {"color": ink, "linewidth": 2.0 if row.id == banded else 1.2}
+
+
+def swept_weights(study: Study) -> dict[str, float]:
+    """ssl_weight of every row that differs from the paper's CNN-GRU + attention in it alone, by row."""
+    known = {row.id: row.describe() for row in paper.ROWS} | study.described
+    return {
+        name: row["ssl_weight"]
+        for name, row in known.items()
+        if row["backbone"] == "cnn_gru_attention" and not row["overrides"] and row["from_stage1"]
+    }
 
 
 def draw_ssl_weight(study: Study, path: Path) -> Path:
     """Draw AUC against ssl_weight: this study above, the paper's points below on axes of their own.
 
-    Bars are 95% limits over videos (one seed) or one standard deviation over seeds, whose runs are then dots.
+    Bars are 95% limits, over videos for one seed, over videos and seeds for several, whose runs are then dots.
     """
-    rows = {row.id: row for row in result_rows(study) if row.id in SWEEP}
+    weights, rows = swept_weights(study), {row.id: row for row in result_rows(study)}
+    published = sorted((row.ssl_weight, row.auc) for row in paper.ROWS if row.id in weights)
     with drawing(path, 7.0, 5.0) as figure:
         panels = figure.subplots(2, 2, sharex=True, sharey="row")
         for column, name in enumerate(paper.TEST_SETS):
-            _draw_sweep(panels[0, column], rows, name)
-            published = [(SWEEP[row.id], row.auc[name]) for row in paper.ROWS if row.id in SWEEP]
-            panels[1, column].plot(*zip(*sorted(published), strict=True), "D:", color=INK, markersize=5, linewidth=0.9)
+            present = {row: weight for row, weight in weights.items() if row in rows and name in rows[row].cells}
+            draw_cells(panels[0, column], [(weight, rows[row].cells[name]) for row, weight in present.items()])
+            points = [(weight, auc[name]) for weight, auc in published]
+            panels[1, column].plot(*zip(*points, strict=True), "D:", color=INK, markersize=5, linewidth=0.9)
             panels[0, column].set_title(f"{name}, this study" + (" (synthetic)" if study.synthetic else ""))
             panels[1, column].set_title(f"{name}, the paper (real data)")
-            panels[1, column].set(xlabel="ssl_weight", xticks=sorted(SWEEP.values()), xlim=(-0.06, 1.06))
+            panels[1, column].set(xlabel="ssl_weight", xticks=np.arange(0, 1.05, 0.2), xlim=(-0.06, 1.06))
         for axes in panels[:, 0]:
             axes.set_ylabel("AUC, %")
         for axes in panels[1]:
             axes.margins(y=0.15)
-        bars = "one s.d. over seeds" if len(study.seeds) > 1 else "95% over videos, one seed"
-        footnote(figure, f"CNN-GRU + attention. Bars: {bars}; the paper: one run, no interval. {_origin(study)}")
+        footnote(figure, f"CNN-GRU + attention. {bars(study)}; the paper: one run, no interval. {origin(study)}")
     return path
 
 
-def _draw_row(axes: Axes, study: Study, row: Row, name: str, replicates: int) -> None:
-    videos = study.usable(row.id)[0].videos
-    assert videos is not None
-    table = on_test_set(videos, name)
-    curve = roc_curve(table["label"], table["logit"])
-    look = _look(row)
-    axes.plot(
-        curve.false_positive_rate,
-        curve.true_positive_rate,
-        label=f"{row.cells[name].per_seed[0]:.1f}  {row.label}",
-        **look,
-    )
-    if row.id == BAND_ROW and table["label"].value_counts().min() > 1:
-        grid = np.linspace(0, 1, 101)
-        low, high = roc_band(table["label"], table["logit"], grid, replicates=replicates)
-        axes.fill_between(grid, low, high, color=look["color"], alpha=0.13, linewidth=0)
+def draw_learning_curve(study: Study, path: Path) -> Path:
+    """Draw AUC against the number of stage-1 clips; without stage 1 is the dashed line.
+
+    Epochs stay the recipe's, so that fewer clips are fewer steps too.
+    """
+    rows = {row.id: row for row in result_rows(study)}
+    counted = {}
+    for run in study.runs:
+        overrides = study.described.get(run.row, {}).get("overrides", {})
+        if (run.row == study.reference or list(overrides) == ["stage1.clips"]) and run.stage1 in study.stage1:
+            counted[run.row] = study.stage1[run.stage1]["data"]["clips"]
+    with drawing(path, 7.0, 3.1) as figure:
+        panels = figure.subplots(1, len(paper.TEST_SETS), sharey=True)
+        for axes, name in zip(panels, paper.TEST_SETS, strict=True):
+            draw_cells(axes, [(n, rows[row].cells[name]) for row, n in counted.items() if name in rows[row].cells])
+            scratch = rows["scratch"].cells.get(name) if "scratch" in rows else None
+            if scratch:
+                axes.axhline(scratch.value, color=GREY, linestyle=(0, (4, 1.5)), linewidth=1.2)
+                axes.annotate(
+                    "no stage 1", (0.98, scratch.value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                    fontsize=8, color=GREY,
+                )  # fmt: skip
+            axes.set(title=name, xlabel="stage-1 clips", xscale="log")
+            axes.set_xticks(sorted(counted.values()), [f"{count:,}" for count in sorted(counted.values())], minor=False)
+            axes.minorticks_off()
+        panels[0].set_ylabel("AUC, %")
+        footnote(figure, f"Same epochs: fewer clips are fewer steps too. {bars(study)}. {origin(study)}")
+    return path
 
 
-def _look(row: Row) -> dict[str, Any]:
-    if not row.in_paper:
-        return {"color": GREY, "linestyle": (0, (4, 1.5)), "linewidth": 1.3}
-    published = next(known for known in paper.ROWS if known.id == row.id)
-    if published.backbone == "cnn_gru_attention":
-        return {"color": WEIGHT_BLUES[published.ssl_weight], "linewidth": 2.0 if row.id == BAND_ROW else 1.3}
-    return {"color": BACKBONES[published.backbone], "linewidth": 1.3}
-
-
-def _draw_sweep(axes: Axes, rows: dict[str, Row], name: str) -> None:
-    found = sorted((weight, rows[row].cells[name]) for row, weight in SWEEP.items() if name in rows[row].cells)
+def draw_cells(axes: Axes, found: Sequence[tuple[float, Cell]]) -> None:
+    """Cells over a number: a line through the means, limits as bars, each seed a dot."""
     if not found:
         axes.text(0.5, 0.5, "missing", transform=axes.transAxes, ha="center", va="center", color=GREY)
         return
-    weights = [weight for weight, _ in found]
-    values = [cell.value for _, cell in found]
+    found = sorted(found, key=lambda pair: pair[0])
+    places, cells = [place for place, _ in found], [cell for _, cell in found]
     reach = [
         (c.value - c.low, c.high - c.value) if c.low is not None and c.high is not None else (c.sd or 0,) * 2
-        for _, c in found
+        for c in cells
     ]
-    axes.errorbar(weights, values, np.transpose(reach), fmt="o-", color=BLUE, markersize=5, capsize=3, elinewidth=1)
-    for weight, cell in found:
+    values = [cell.value for cell in cells]
+    axes.errorbar(places, values, np.transpose(reach), fmt="o-", color=BLUE, markersize=5, capsize=3, elinewidth=1)
+    for place, cell in found:
         if cell.seeds > 1:
-            axes.plot([weight] * cell.seeds, cell.per_seed, ".", color=GREY, markersize=4, zorder=1)
+            axes.plot([place] * cell.seeds, cell.per_seed, ".", color=ORANGE, markersize=5, zorder=3)
+
+
+def bars(study: Study) -> str:
+    """What the bars of :func:`draw_cells` are."""
+    if len(study.seeds) > 1:
+        return f"Bars: 95% over videos and {len(study.seeds)} seeds; dots: seeds"
+    return "Bars: 95% over videos, one seed"
 
 
 def _titled(study: Study, name: str) -> str:
@@ -123,7 +177,3 @@ def _titled(study: Study, name: str) -> str:
         return name
     labels = on_test_set(run.videos, name)["label"]
     return f"{name} ({int((labels == 0).sum())} real, {int((labels == 1).sum())} fake)"
-
-
-def _origin(study: Study) -> str:
-    return "Synthetic benchmark." if study.synthetic else ""

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tdd.files import write_atomically
+from tdd.paper import ROWS
+from tdd.results import Study
 
 INK = "#222222"
 GREY = "#8a8a8a"
@@ -20,6 +22,9 @@ BLUE = "#0072b2"
 ORANGE = "#d55e00"
 GREEN = "#009e73"
 """Blue, orange and green of Okabe and Ito's palette, which the common colour-blindnesses tell apart."""
+
+SERIES = (INK, BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#b07c00", "#7a3fa0", GREY, "#8c2d04", "#4d7c0f")
+"""Inks for rows that have none of their own, in order."""
 
 WEIGHT_BLUES = {0.0: "#a6cfe8", 0.3: "#6db1dc", 0.5: "#2f8fca", 0.7: "#0a6aa8", 1.0: "#063f66"}
 """One hue, darker with ssl_weight."""
@@ -82,6 +87,21 @@ def drawing(path: Path, width: float, height: float, dpi: int = DPI) -> Iterator
         buffer = BytesIO()
         canvas.print_png(buffer, metadata={"Software": None})
         write_atomically(path, _compact(buffer, dpi))
+
+
+def row_ink(study: Study, row: str) -> str:
+    """The ink of a row in every figure: by backbone and ssl_weight in the table's study, elsewhere by its place."""
+    known = next((published for published in ROWS if published.id == row), None)
+    if study.name != "table":
+        return SERIES[study.rows.index(row) % len(SERIES)]
+    if known is None:
+        return GREY
+    return WEIGHT_BLUES[known.ssl_weight] if known.backbone == "cnn_gru_attention" else BACKBONES[known.backbone]
+
+
+def origin(study: Study) -> str:
+    """What every figure says of numbers that come from synthetic videos."""
+    return "Synthetic benchmark." if study.synthetic else ""
 
 
 def footnote(figure: Figure, text: str) -> None:

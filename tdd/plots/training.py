@@ -1,7 +1,9 @@
-"""What stage 1 learns, epoch by epoch."""
+"""What the two stages learn, epoch by epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from tdd.collapse import GROUP
-from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREEN, GREY, drawing, footnote
+from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREY, SERIES, drawing, footnote, origin, row_ink
 from tdd.results import Study
 
 _PANELS = (
@@ -21,57 +23,97 @@ _PANELS = (
     ("target_std", "spread of targets (0: collapsed)"),
     ("prober", "word prober, accuracy"),
 )
+_STAGE2_PANELS = (("bce", "BCE, real or fake"), ("auxiliary", "auxiliary loss (negative cosine)"))
 
 _COLUMNS = 3
 
 
-def draw_stage1(study: Study, path: Path) -> Path:
-    """Draw loss, retrieval, spread of the targets and the prober's accuracy per backbone; chance levels are dotted.
+@dataclass(frozen=True)
+class Curve:
+    """The history of one run, and how it is drawn."""
 
-    Quantities that no record holds get no panel. Of several seeds each is a line.
+    label: str
+    ink: str
+    history: list[dict[str, float]]
+    chance: dict[str, float]
+
+
+def draw_stage1(study: Study, path: Path) -> Path:
+    """Draw loss, retrieval, spread of the targets and the prober's accuracy; chance levels are dotted.
+
+    In the table's study a colour is a backbone, elsewhere a stage 1 of other settings, named by the first row that
+    begins from it. Quantities that no record holds get no panel. Of several seeds each is a line.
     """
-    shown = [(key, title) for key, title in _PANELS if any(key in e for r in study.stage1 for e in r["history"])]
+    curves = _stage1_curves(study)
+    shown = [(key, title) for key, title in _PANELS if any(key in entry for c in curves for entry in c.history)]
     lines = len(shown) // _COLUMNS + 1  # one place is left for the legend
     with drawing(path, 7.8, 2.1 * lines + 0.5) as figure:
         panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
         for axes, (key, title) in zip(panels, shown, strict=False):
-            _draw_panel(axes, study, key)
+            _draw_panel(axes, curves, key)
             axes.set_title(title, fontsize=9)
-            axes.set_xlabel("epoch")
         for axes in panels[len(shown) :]:
             axes.axis("off")
-        names = list(dict.fromkeys(_backbone(record) for record in study.stage1))
-        handles = [Line2D([], [], color=_ink(name), label=BACKBONE_NAMES.get(name, name)) for name in names]
-        handles.append(Line2D([], [], color=GREY, linestyle=":", label="chance"))
-        panels[-1].legend(handles=handles, loc="center left", handlelength=1.8)
-        source = " Synthetic benchmark." if study.synthetic else ""
-        footnote(figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training.{source}")
+        panels[-1].legend(handles=_handles(curves, chance=True), loc="center left", handlelength=1.8)
+        footnote(figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {origin(study)}")
     return path
 
 
-def _draw_panel(axes: Axes, study: Study, key: str) -> None:
-    for record in study.stage1:
-        points = [(entry["epoch"] + 1, entry[key]) for entry in record["history"] if entry.get(key) is not None]
+def draw_stage2(study: Study, path: Path) -> Path:
+    """Draw both parts of the loss of every row's stage 2, one line a seed; rows without a loss are left out."""
+    curves = _stage2_curves(study)
+    with drawing(path, 8.4, 3.4) as figure:
+        panels = figure.subplots(1, 3, width_ratios=(1, 1, 0.75))
+        for axes, (key, title) in zip(panels, _STAGE2_PANELS, strict=False):
+            _draw_panel(axes, curves, key)
+            axes.set_title(title, fontsize=9)
+        panels[-1].axis("off")
+        panels[-1].legend(handles=_handles(curves, chance=False), loc="center left", handlelength=1.8, fontsize=7.5)
+        footnote(figure, f"Stage 2 on training clips, mean of an epoch, one line a seed. {origin(study)}")
+    return path
+
+
+def _stage1_curves(study: Study) -> list[Curve]:
+    first = {run.stage1: run.row for run in reversed(study.runs) if run.stage1}
+    inks: dict[str, str] = {}
+    curves = []
+    for place, record in study.stage1.items():
+        backbone, name = record["row"]["backbone"], place.rsplit("-seed", 1)[0]
+        label = BACKBONE_NAMES.get(backbone, backbone)
+        if study.name != "table":
+            label = study.described.get(first.get(place, ""), {}).get("label", label)
+        inks.setdefault(name, BACKBONES[backbone] if study.name == "table" else SERIES[len(inks) % len(SERIES)])
+        known = {"retrieval": GROUP, "frame_retrieval": record["recipe"].get("clip", {}).get("frames")}
+        known["prober"] = record["data"].get("words")
+        chance = {key: 1 / count for key, count in known.items() if count}
+        curves.append(Curve(label, inks[name], record["history"], chance))
+    return curves
+
+
+def _stage2_curves(study: Study) -> list[Curve]:
+    labels = {run.row: study.described.get(run.row, run.record["row"])["label"] for run in study.runs if run.record}
+    return [
+        Curve(labels[run.row], row_ink(study, run.row), run.record["history"], {})
+        for run in study.runs
+        if run.record.get("history")
+    ]
+
+
+def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
+    curves = list(curves)
+    for curve in curves:
+        points = [(entry["epoch"] + 1, entry[key]) for entry in curve.history if entry.get(key) is not None]
         if points:
-            axes.plot(*np.transpose(points), color=_ink(_backbone(record)), marker=".", markersize=4)
-    level = _chance(study.stage1[0], key) if study.stage1 else None
-    if level is not None:
+            axes.plot(*np.transpose(points), color=curve.ink, marker=".", markersize=4, linewidth=1.1)
+    for level in {curve.chance[key] for curve in curves if key in curve.chance}:
         axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
-    if key != "loss":
+    if key not in ("loss", "bce", "auxiliary"):
         axes.set_ylim(bottom=0, top=max(1.05, axes.get_ylim()[1]) if key == "target_std" else None)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel("epoch")
 
 
-def _chance(record: dict[str, Any], key: str) -> float | None:
-    """What guessing reaches; the number of words is known only where the record's data state it."""
-    frames, words = record["recipe"].get("clip", {}).get("frames"), record["data"].get("words")
-    known = {"retrieval": GROUP, "frame_retrieval": frames, "prober": words}
-    return 1 / known[key] if known.get(key) else None
-
-
-def _backbone(record: dict[str, Any]) -> str:
-    return str((record.get("row") or {}).get("backbone", record["name"]))
-
-
-def _ink(backbone: str) -> str:
-    return BACKBONES.get(backbone, GREEN)
+def _handles(curves: Iterable[Curve], chance: bool) -> list[Any]:
+    known = dict.fromkeys((curve.label, curve.ink) for curve in curves)
+    handles = [Line2D([], [], color=ink, label=label) for label, ink in known]
+    return handles + ([Line2D([], [], color=GREY, linestyle=":", label="chance")] if chance else [])
