@@ -1,11 +1,11 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
-# `make lab` opens the notebooks, `make notebooks` executes them all.
+# `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium.
 PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow cluster notebooks lab check setup setup-dev clean
+.PHONY: demo test slow cluster browser notebooks lab check setup setup-dev clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -19,6 +19,9 @@ slow: setup-dev
 
 cluster: setup-dev
 	$(BIN)/pytest -m cluster
+
+browser: setup-dev
+	$(BIN)/pytest -m browser
 
 notebooks: setup-dev
 	$(BIN)/python notebooks/run.py
