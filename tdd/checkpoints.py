@@ -26,8 +26,11 @@ MEAN_FACE = "mean_face"
 """Name of the tensor that belongs to no part."""
 
 STAGE1_PARTS = ("student.backbone", "student.projector", "teacher.backbone", "teacher.projector")
+AUDIO_PARTS = ("teacher.backbone", "teacher.projector", "predictor")
 STAGE2_PARTS = ("backbone", "head")
-PARTS = {"stage1": STAGE1_PARTS, "stage2": STAGE2_PARTS}
+PARTS = {"stage1": STAGE1_PARTS, "stage1_audio": AUDIO_PARTS, "stage2": STAGE2_PARTS}
+AUDIO = "audio"
+"""Folder, in a stage-1 run's, of what stage 2 has no need of: the audio teacher, and the predictor of its targets."""
 
 
 @dataclass(frozen=True)

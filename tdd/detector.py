@@ -9,8 +9,8 @@ from tdd.checkpoints import STAGE1_PARTS, STAGE2_PARTS, Weights, load_part
 from tdd.config import Recipe, recipe_from_dict
 from tdd.errors import TddError
 from tdd.files import as_json
-from tdd.models import CosineHead
-from tdd.pretrain import Branch, video_arguments, video_backbone
+from tdd.models import AudioResNet, CosineHead
+from tdd.pretrain import Branch, build_predictor, video_arguments, video_backbone
 
 
 class Detector(nn.Module):
@@ -52,11 +52,15 @@ def load_detector(weights: Weights) -> tuple[Detector, Recipe]:
 
 
 def part_networks(kind: str, backbone: str, recipe: Recipe) -> dict[str, nn.Module]:
-    """The network of each part of ``stage1`` or ``stage2`` weights: names and shapes without values (meta device)."""
+    """The network of each part of weights of some kind: names and shapes without values (meta device)."""
     with torch.device("meta"):
         if kind == "stage2":
             detector = Detector(backbone, recipe)
             return {part: getattr(detector, part) for part in STAGE2_PARTS}
+        if kind == "stage1_audio":
+            audio = Branch(AudioResNet(**recipe.model.audio), recipe.model.projection)
+            parts = {"teacher.backbone": audio.backbone, "teacher.projector": audio.projector}
+            return parts | {"predictor": build_predictor(recipe)}
         branch = Branch(video_backbone(backbone, recipe), recipe.model.projection)
         return {part: getattr(branch, part.partition(".")[2]) for part in STAGE1_PARTS}
 

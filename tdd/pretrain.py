@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdd.checkpoints import Weights, export_weights, weights_info
+from tdd.checkpoints import AUDIO, Weights, export_weights, weights_info
 from tdd.collapse import GROUP, clip_retrieval, collapse_warnings, feature_spread, frame_retrieval, position_share
 from tdd.config import Recipe
 from tdd.data.audio import MEL_PER_FRAME
@@ -198,6 +198,14 @@ class Pretraining(Stage):
             for part in ("backbone", "projector")
         }
 
+    def audio_parts(self) -> dict[str, dict[str, Tensor]]:
+        """What is needed beside :meth:`parts` to ask whether a sound belongs to a face: see ``correspondence``."""
+        return {
+            "teacher.backbone": self.audio_teacher.backbone.state_dict(),
+            "teacher.projector": self.audio_teacher.projector.state_dict(),
+            "predictor": self.video_predictor.state_dict(),
+        }
+
 
 def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int, audio: bool) -> dict[str, Any]:
     group, found = min(GROUP, clips), metrics["retrieval"]
@@ -250,6 +258,7 @@ def pretrain(
 
     last = stage.history[-1]
     info = weights_info(recipe, seed, last, store.fingerprint, bool(store.plan["synthetic"]))
+    export_weights(run / AUDIO, Weights("stage1_audio", backbone, stage.audio_parts(), info, store.mean_face()))
     export_weights(run, Weights("stage1", backbone, stage.parts(), info, store.mean_face()))
     Record(
         kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
