@@ -6,6 +6,7 @@
     play({"real": frames}, samples)              # the frames as film, with sound; several stand side by side
     play_audio(samples)
     show_controls(widget, "...")                 # a widget, and a sentence for readers without a kernel
+    read_film(path)                              # the first two seconds of any video, small
 
 What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
 ``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses
@@ -21,6 +22,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,7 +35,8 @@ from matplotlib.figure import Figure
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from tdd.data.video import SAMPLE_RATE, write_video
+from tdd.config import TIMESTAMPS
+from tdd.data.video import SAMPLE_RATE, VideoFile, write_video
 from tdd.plots.style import INK, drawing
 
 INCH = 96
@@ -51,6 +54,27 @@ def drawn(width: float = 7.5, height: float = 2.6) -> Iterator[Figure]:
         with drawing(path, width, height) as figure:
             yield figure
         display(Image(path.read_bytes(), width=round(width * INCH)))
+
+
+def read_film(path: Path, count: int = 48, side: int = 160) -> np.ndarray:
+    """The first ``count`` frames of a video at 25 fps, made small enough for a page.
+
+    Args:
+        path: of the video.
+        count: frames; all where there are fewer.
+        side: the shorter side is made so long where it is longer, px.
+
+    Returns:
+        RGB uint8, shape (T, H, W, 3), H and W even.
+
+    Raises:
+        TddError: the video cannot be read.
+    """
+    frames = [frame.rgb() for frame in islice(VideoFile(path).shown(TIMESTAMPS), count)]
+    height, width = frames[0].shape[:2]
+    scale = min(1.0, side / min(height, width))
+    size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
 
 
 def show_frames(rows: Mapping[str, np.ndarray], count: int = 8, side: int = 96) -> Image:

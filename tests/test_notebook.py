@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tdd.data.video import read_audio, read_video
-from tdd.notebook import drawn, play, play_audio, show_controls, show_frames
+from tdd.data.video import read_audio, read_video, write_video
+from tdd.errors import TddError
+from tdd.notebook import drawn, play, play_audio, read_film, show_controls, show_frames
 
 FRAMES = np.stack([np.full((40, 60, 3), 10 * t, np.uint8) for t in range(25)])
 
@@ -33,6 +34,15 @@ def test_a_film_decodes_to_its_frames_and_its_sound(tmp_path):
     assert fps == 25 and np.abs(frames.astype(int) - FRAMES).max() <= 4 and "grey" in page
     heard = read_audio(path)
     assert np.abs(np.fft.rfft(heard[2000:14_000])).argmax() == round(440 * 12_000 / 16_000)
+
+
+def test_a_long_large_video_is_read_short_and_small(tmp_path):
+    path = tmp_path / "large.mp4"
+    write_video(path, [np.full((300, 410, 3), 4 * t, np.uint8) for t in range(60)], crf=10)
+    frames = read_film(path)
+    assert frames.shape == (48, 160, 218, 3) and abs(int(frames[47].mean()) - 4 * 47) <= 4
+    with pytest.raises(TddError, match="cannot be decoded"):
+        read_film(tmp_path / "absent.mp4")
 
 
 def test_sound_of_int16_is_scaled():
