@@ -199,7 +199,12 @@ class Pretraining(Stage):
         }
 
     def audio_parts(self) -> dict[str, dict[str, Tensor]]:
-        """What is needed beside :meth:`parts` to ask whether a sound belongs to a face: see ``correspondence``."""
+        """What is needed beside :meth:`parts` to ask whether a sound belongs to a face (see ``correspondence``).
+
+        Empty without audio.
+        """
+        if not self.audio_teacher:
+            return {}
         return {
             "teacher.backbone": self.audio_teacher.backbone.state_dict(),
             "teacher.projector": self.audio_teacher.projector.state_dict(),
@@ -258,7 +263,9 @@ def pretrain(
 
     last = stage.history[-1]
     info = weights_info(recipe, seed, last, store.fingerprint, bool(store.plan["synthetic"]))
-    export_weights(run / AUDIO, Weights("stage1_audio", backbone, stage.audio_parts(), info, store.mean_face()))
+    heard = stage.audio_parts()
+    if heard:
+        export_weights(run / AUDIO, Weights("stage1_audio", backbone, heard, info, store.mean_face()))
     export_weights(run, Weights("stage1", backbone, stage.parts(), info, store.mean_face()))
     Record(
         kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
