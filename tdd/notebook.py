@@ -7,6 +7,9 @@
     play_audio(samples)
     show_controls(widget, "...")                 # a widget, and a sentence for readers without a kernel
     read_film(path)                              # the first two seconds of any video, small
+    as_frames(batch["noisy"][0])                 # what a network is shown, as frames again
+    draw_face(axes, frame, points)               # a frame with its landmarks
+    draw_log_mel(axes, mel)
 
 What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
 ``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses
@@ -28,16 +31,22 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+import torch
 from IPython.display import HTML, Audio, Image, display
 from ipywidgets import DOMWidget
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
+from torch import Tensor
 
 from tdd.config import TIMESTAMPS
+from tdd.data.audio import MEL_PER_FRAME
+from tdd.data.augment import IMAGENET_MEAN, IMAGENET_STD
+from tdd.data.clock import FPS
 from tdd.data.video import SAMPLE_RATE, VideoFile, write_video
-from tdd.plots.style import INK, drawing
+from tdd.plots.style import BLUE, INK, drawing
 
 INCH = 96
 """Pixels of a page under one inch of a figure."""
@@ -108,6 +117,38 @@ def _strip(frames: np.ndarray, count: int, side: int) -> np.ndarray:
     return np.concatenate([part for tile in tiles for part in (gap, tile)], axis=1)
 
 
+def as_frames(video: Tensor) -> np.ndarray:
+    """A network's video as frames to look at: masked parts have the mean colour.
+
+    Args:
+        video: shape (3, T, H, W), uint8 or as :func:`tdd.data.augment.normalise` gives it.
+
+    Returns:
+        RGB uint8, shape (T, H, W, 3).
+    """
+    if video.dtype != torch.uint8:
+        mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        video = ((video.cpu() * std + mean) * 255).round().clamp(0, 255).byte()
+    return video.permute(1, 2, 3, 0).numpy()
+
+
+def draw_face(axes: Axes, frame: np.ndarray, points: np.ndarray | None = None, title: str = "") -> None:
+    """Show a frame, RGB uint8, shape (H, W, 3), and on it landmarks, px, shape (N, 2), if any."""
+    axes.imshow(frame)
+    if points is not None:
+        axes.scatter(*points.T, s=4, color="white", edgecolors=BLUE, linewidths=0.5)
+    axes.set_title(title, fontsize=9)
+    axes.axis("off")
+
+
+def draw_log_mel(axes: Axes, mel: Tensor, title: str = "") -> None:
+    """Show a log-mel spectrogram, shape (1, T_audio, n_mels): time in seconds from left to right, pitch upwards."""
+    extent = (0, mel.shape[1] / MEL_PER_FRAME / FPS, 0, mel.shape[2])
+    axes.imshow(mel[0].T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-1, vmax=1)
+    axes.set(title=title, xlabel="seconds", ylabel="mel band")
+    axes.grid(False)
+
+
 def play(films: Mapping[str, np.ndarray], audio: np.ndarray | None = None, width: int = 200) -> HTML:
     """Films side by side, with the same sound for each: H.264 in the page itself.
 
@@ -124,8 +165,9 @@ def _film(caption: str, frames: np.ndarray, audio: np.ndarray | None, width: int
         path = Path(folder) / "film.mp4"
         write_video(path, frames, audio=None if audio is None else _as_float(audio), crf=25, preset="slow")
         data = b64encode(path.read_bytes()).decode()
+    start = "muted autoplay" if audio is None else ""
     return (
-        f'<figure style="display: inline-block; margin: 0 12px 0 0"><video controls loop width="{width}" '
+        f'<figure style="display: inline-block; margin: 0 12px 0 0"><video controls loop {start} width="{width}" '
         f'src="data:video/mp4;base64,{data}"></video><figcaption>{caption}</figcaption></figure>'
     )
 

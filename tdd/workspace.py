@@ -69,6 +69,8 @@ class Workspace:
             TddError: no such recipe, a recipe for real data without any, or a folder begun with another recipe.
         """
         self.recipe, self.seed = load_recipe(recipe), seed
+        if self.recipe.machine.threads:  # a notebook's own steps run as the recipe's do
+            torch.set_num_threads(self.recipe.machine.threads)
         self.source = None if data is None else Path(data)
         if self.source is None and self.recipe.name not in SYNTHETIC_SIZES:
             raise TddError(

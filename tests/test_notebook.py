@@ -7,11 +7,24 @@ from io import BytesIO
 import ipywidgets
 import numpy as np
 import pytest
+import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
+from tdd.data.augment import normalise
 from tdd.data.video import read_audio, read_video, write_video
 from tdd.errors import TddError
-from tdd.notebook import drawn, play, play_audio, read_film, show_controls, show_frames
+from tdd.notebook import (
+    as_frames,
+    draw_face,
+    draw_log_mel,
+    drawn,
+    play,
+    play_audio,
+    read_film,
+    show_controls,
+    show_frames,
+)
 
 FRAMES = np.stack([np.full((40, 60, 3), 10 * t, np.uint8) for t in range(25)])
 
@@ -43,6 +56,26 @@ def test_a_long_large_video_is_read_short_and_small(tmp_path):
     assert frames.shape == (48, 160, 218, 3) and abs(int(frames[47].mean()) - 4 * 47) <= 4
     with pytest.raises(TddError, match="cannot be decoded"):
         read_film(tmp_path / "absent.mp4")
+
+
+def test_a_networks_video_comes_back_as_the_frames_it_was():
+    frames = np.random.default_rng(0).integers(0, 256, (5, 6, 7, 3), dtype=np.uint8)
+    video = torch.from_numpy(frames).permute(3, 0, 1, 2)
+    assert np.array_equal(as_frames(video), frames)
+    assert np.array_equal(as_frames(normalise(video[None])[0]), frames)
+
+
+def test_a_log_mel_lies_on_the_clock_of_the_video():
+    axes = Figure().subplots()
+    draw_log_mel(axes, torch.arange(100 * 80).view(1, 100, 80) / 4000 - 1)
+    (image,) = axes.images
+    assert image.get_extent() == (0, 1, 0, 80) and image.get_array().shape == (80, 100)
+
+
+def test_landmarks_lie_on_their_frame():
+    axes = Figure().subplots()
+    draw_face(axes, FRAMES[0], np.array([[3.0, 4.0], [50.0, 30.0]]))
+    assert axes.collections[0].get_offsets().tolist() == [[3, 4], [50, 30]] and axes.images
 
 
 def test_sound_of_int16_is_scaled():
