@@ -69,7 +69,7 @@ def test_a_log_mel_lies_on_the_clock_of_the_video():
     axes = Figure().subplots()
     draw_log_mel(axes, torch.arange(100 * 80).view(1, 100, 80) / 4000 - 1)
     (image,) = axes.images
-    assert image.get_extent() == (0, 1, 0, 80) and image.get_array().shape == (80, 100)
+    assert tuple(image.get_extent()) == (0, 1, 0, 80) and image.get_array().shape == (80, 100)
 
 
 def test_landmarks_lie_on_their_frame():
