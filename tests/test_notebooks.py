@@ -12,7 +12,7 @@ from notebooks import links
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 OVERVIEW = "00_start_here.ipynb"
-"""It defines nothing: more is told in it than computed."""
+"""It defines nothing and holds the map of the kit: more is told in it than computed."""
 LARGEST = 1_000_000
 LARGEST_ALL = 5_000_000
 """Bytes of one notebook with its outputs, and of all."""
@@ -30,9 +30,8 @@ def own_code(notebook):
 
 
 def text_to_code(notebook):
-    """Words of text for a word of code: both as split at white space, tables and shared cells left out."""
-    lines = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").splitlines()
-    text = sum(len(line.split()) for line in lines if not line.startswith("|"))
+    """Words of text for a word of code: both as split at white space, shared cells left out."""
+    text = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
     return text / sum(len(source.split()) for source in own_code(notebook))
 
 
@@ -49,7 +48,7 @@ def test_it_was_executed_from_top_to_bottom_without_an_error(path):
 def test_budget_of_text_and_code(path):
     notebook = read(path)
     lines = [len(source.splitlines()) for source in own_code(notebook)]
-    most = 3.0 if path.name == OVERVIEW else 1.9
+    most = 4 if path.name == OVERVIEW else 1.9
     assert 1.3 <= text_to_code(notebook) <= most, f"{text_to_code(notebook):.2f} words of text for one of code"
     assert np.median(lines) <= 9 and np.percentile(lines, 90) <= 20, sorted(lines)
 
