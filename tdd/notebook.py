@@ -136,7 +136,7 @@ def draw_face(axes: Axes, frame: np.ndarray, points: np.ndarray | None = None, t
     """Show a frame, RGB uint8, shape (H, W, 3), and on it landmarks, px, shape (N, 2), if any."""
     axes.imshow(frame)
     if points is not None:
-        axes.scatter(*points.T, s=4, color="white", edgecolors=BLUE, linewidths=0.5)
+        axes.scatter(points[:, 0], points[:, 1], s=4, color="white", edgecolors=BLUE, linewidths=0.5)
     axes.set_title(title, fontsize=9)
     axes.axis("off")
 
