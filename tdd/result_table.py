@@ -49,8 +49,8 @@ class Cell:
 class Difference:
     """What a row's AUC has over that of the row of reference, in points of percent, over the seeds that both have.
 
-    Limits and p-values are of the paired test on the same videos; ``None`` where the videos differ. ``p_holm`` is
-    corrected over the whole table.
+    Limits and p-values are of the paired test on the same videos; ``None`` where ``untested`` says why there is none.
+    ``p_holm`` is corrected over the whole table.
     """
 
     value: float
@@ -59,11 +59,12 @@ class Difference:
     high: float | None = None
     p_value: float | None = None
     p_holm: float | None = None
+    untested: str = ""
 
     def text(self) -> str:
         """For example ``+3.1 [−0.4, +6.6], p = 0.08``; the p-value is the corrected one."""
         if self.low is None or self.high is None or self.p_holm is None:
-            return f"{signed(self.value)}, other videos"
+            return f"{signed(self.value)}, {self.untested}"
         return f"{signed(self.value)} [{signed(self.low)}, {signed(self.high)}], p {p_text(self.p_holm)}"
 
     def short(self) -> str:
@@ -210,7 +211,9 @@ def _difference(study: Study, row: str, column: str) -> Difference | None:
         return None
     tables = [videos_of(run, column) for run in (*one, *two)]
     if first.low is None or second.low is None or not _same_videos(tables):
-        return Difference(first.value - second.value, len(seeds))
+        return Difference(first.value - second.value, len(seeds), untested="other videos")
     scores = np.stack([table["logit"] for table in tables])
+    if np.array_equal(scores[: len(seeds)], scores[len(seeds) :]):
+        return Difference(0.0, len(seeds), untested="same scores")
     test = compare_mean_areas(tables[0]["label"], scores[: len(seeds)], scores[len(seeds) :])
     return Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, test.p_value)

@@ -5,7 +5,7 @@ Nothing here trains, scores or draws. ``report`` and ``plots`` both start from :
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -244,15 +244,15 @@ def _uneven_tests(runs: list[Run]) -> list[str]:
     tables = {f"{run.row}/seed{run.seed}": run.videos for run in runs if run.videos is not None and not run.problem}
     if not tables:
         return []
-    notes = []
+    notes, uneven = [], defaultdict(list)
     for column in TEST_SETS:
         chosen = {name: on_test_set(videos, column) for name, videos in tables.items()}
         first = next(iter(chosen))
         other = [name for name, table in chosen.items() if not table.index.equals(chosen[first].index)]
         if other:
-            notes.append(f"{column}: {', '.join(other)} not scored on the same videos as {first}; no paired test.")
+            uneven[f"{', '.join(other)} not scored on the same videos as {first}; no paired test."].append(column)
         labels = chosen[first]["label"]
         if labels.nunique() < 2:
             reals, fakes = int((labels == 0).sum()), int((labels == 1).sum())
             notes.append(f"{column}: no AUC, since its test set holds {reals} real and {fakes} fake videos.")
-    return notes
+    return notes + [f"{', '.join(columns)}: {sentence}" for sentence, columns in uneven.items()]

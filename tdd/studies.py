@@ -84,7 +84,7 @@ def select_rows(plan: Plan, chosen: Iterable[str] | None) -> Plan:
 TABLE = Plan("table", "the paper's table", (*ROWS, SCRATCH), "csn")
 """The paper's seven rows, and the control."""
 
-_BASELINE = replace(PROPOSED, label="baseline: CNN-GRU + attention, ssl_weight 0.3")
+_BASELINE = replace(PROPOSED, label="baseline (ssl_weight 0.3)")
 
 
 def _table(_recipe: Recipe, _store: ClipStore) -> Plan:

@@ -154,7 +154,7 @@ def test_other_test_videos_and_absent_classes_are_said(tmp_path):
         (kept.iloc[2:] if row == "csn" else kept).to_csv(path, index=False)
     text = write_report(study).to_text().replace("\n  ", " ")
     assert "Celeb-DF-v2: no AUC, since its test set holds 30 real and 0 fake videos" in text
-    assert "FaceShifter: cnn_lstm/seed0 not scored on the same videos as csn/seed0" in text
+    assert "NeuralTextures: cnn_lstm/seed0 not scored on the same videos as csn/seed0; no paired test" in text
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,14 @@ def test_rows_scored_on_other_videos_have_a_difference_and_no_test(tmp_path):
     assert rows["cnn_lstm"].differences["Celeb-DF-v2"].p_value is not None
 
 
+def test_rows_of_the_same_scores_differ_by_nothing_and_are_not_tested(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm"))
+    scored = (study / "stage2/csn-seed0/clip_logits.csv").read_bytes()
+    (study / "stage2/cnn_lstm-seed0/clip_logits.csv").write_bytes(scored)
+    rows = {row.id: row for row in write_report(study).rows}
+    assert rows["cnn_lstm"].differences["seen"].text() == "0.0, same scores"
+
+
 def test_other_studies_compare_with_their_own_reference_and_show_no_paper_columns(tmp_path):
     described = {"ssl_0.3": {"label": "baseline"}, "ssl_0.0": {"label": "A2: a label"}}
     study = write_study(tmp_path, rows=list(described), study="audit", reference="ssl_0.3", described=described)
@@ -278,3 +286,11 @@ def test_a_summary_gives_the_same_table_without_clip_logits(tmp_path):
     assert sum(path.stat().st_size for path in copy.rglob("*.*") if path.is_file()) < 200_000
     (copy / "scores.csv").write_text((copy / "scores.csv").read_text().replace("stage2/csn-seed0", "stage2/other"))
     assert "has no column stage2/csn-seed0" in write_report(copy).to_text().replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("name", ["table", "audit"])
+def test_the_published_study_still_gives_its_published_numbers(tmp_path, name):
+    place = Path(__file__).parents[1] / "benchmarks/results/2026-11-25-study" / name
+    kept = pd.read_csv(place / "report" / "table.csv", keep_default_na=False)
+    made = pd.read_csv(write_report(place, tmp_path).files[1], keep_default_na=False)
+    pd.testing.assert_frame_equal(made, kept, check_dtype=False, rtol=1e-3)

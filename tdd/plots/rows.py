@@ -27,12 +27,12 @@ def draw_methods(study: Study, path: Path) -> Path:
     """Draw AUC of every row on every test set as a heat map, means over seeds; white is chance."""
     rows = _usable(study)
     values = np.array([[row.cells[n].value if n in row.cells else np.nan for n in TEST_SETS] for row in rows])
-    with drawing(path, 7.6, 1.2 + 0.3 * max(1, len(rows))) as figure:
+    with drawing(path, 8.2, 1.2 + 0.3 * max(1, len(rows))) as figure:
         axes = figure.subplots()
         if len(rows):
             shown = axes.imshow(values, cmap=_AUC_MAP, vmin=0, vmax=100, aspect="auto")
             figure.colorbar(shown, ax=axes, label="AUC, %", shrink=0.9)
-        axes.set_xticks(range(len(TEST_SETS)), TEST_SETS, fontsize=8)
+        axes.set_xticks(range(len(TEST_SETS)), TEST_SETS, fontsize=7.5)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.xaxis.tick_top()
         axes.grid(visible=False)
@@ -49,7 +49,7 @@ def draw_methods(study: Study, path: Path) -> Path:
 def draw_differences(study: Study, path: Path) -> Path:
     """Draw what each row's AUC has over the reference's, with 95% limits; filled where the corrected p is below 0.05.
 
-    A cross stands where the videos differ, so that there is no paired test.
+    A cross stands where there is nothing to test: other videos, or the same scores.
     """
     rows = [row for row in _usable(study) if row.differences]
     reference = next((row.label for row in result_rows(study) if row.id == study.reference), study.reference)
@@ -66,8 +66,7 @@ def draw_differences(study: Study, path: Path) -> Path:
         seeds = f"{len(study.seeds)} seeds, " if len(study.seeds) > 1 else "one seed, "
         footnote(
             figure,
-            f"Difference to {reference}; {seeds}bars 95%. Filled: corrected p < 0.05; cross: other videos, no test. "
-            f"{origin(study)}",
+            f"Difference to {reference}; {seeds}bars 95%. Filled: corrected p < 0.05; cross: no test. {origin(study)}",
         )
     return path
 

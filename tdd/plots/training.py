@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from tdd.collapse import GROUP
-from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREY, SERIES, drawing, footnote, origin, row_ink
+from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREEN, GREY, drawing, footnote, origin, row_ink
 from tdd.results import Study
 
 _PANELS = (
@@ -51,10 +51,10 @@ def draw_stage1(study: Study, path: Path) -> Path:
         panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
         for axes, (key, title) in zip(panels, shown, strict=False):
             _draw_panel(axes, curves, key)
-            axes.set_title(title, fontsize=9)
+            axes.set_title(title, fontsize=8.5)
         for axes in panels[len(shown) :]:
             axes.axis("off")
-        panels[-1].legend(handles=_handles(curves, chance=True), loc="center left", handlelength=1.8)
+        panels[-1].legend(handles=_handles(curves, chance=True), loc="center left", handlelength=1.8, fontsize=7.5)
         footnote(figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {origin(study)}")
     return path
 
@@ -75,18 +75,18 @@ def draw_stage2(study: Study, path: Path) -> Path:
 
 def _stage1_curves(study: Study) -> list[Curve]:
     first = {run.stage1: run.row for run in reversed(study.runs) if run.stage1}
-    inks: dict[str, str] = {}
     curves = []
-    for place, record in study.stage1.items():
-        backbone, name = record["row"]["backbone"], place.rsplit("-seed", 1)[0]
-        label = BACKBONE_NAMES.get(backbone, backbone)
-        if study.name != "table":
-            label = study.described.get(first.get(place, ""), {}).get("label", label)
-        inks.setdefault(name, BACKBONES[backbone] if study.name == "table" else SERIES[len(inks) % len(SERIES)])
+    order = sorted(study.stage1, key=lambda place: study.rows.index(first[place]) if place in first else len(first))
+    for place in order:
+        record = study.stage1[place]
+        backbone = record["row"]["backbone"]
+        label, ink = BACKBONE_NAMES.get(backbone, backbone), BACKBONES.get(backbone, GREEN)
+        if study.name != "table" and place in first:
+            label, ink = study.described[first[place]]["label"], row_ink(study, first[place])
         known = {"retrieval": GROUP, "frame_retrieval": record["recipe"].get("clip", {}).get("frames")}
         known["prober"] = record["data"].get("words")
         chance = {key: 1 / count for key, count in known.items() if count}
-        curves.append(Curve(label, inks[name], record["history"], chance))
+        curves.append(Curve(label, ink, record["history"], chance))
     return curves
 
 
