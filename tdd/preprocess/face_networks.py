@@ -88,11 +88,13 @@ def load_network(path: Path, device: str) -> Network:
         network = _package("models.fan").FAN(4)
         state = _loaded(lambda: torch.load(path, map_location="cpu", weights_only=True), path)
         _loaded(lambda: network.load_state_dict(state), path)
+        # as the crops lie in memory; torch's own stubs do not know the argument
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return LandmarkNetwork(network.to(device).eval())
 
 
 class LandmarkNetwork:
-    """The last heat maps of a stacked hourglass network; all crops go through it in one call."""
+    """The last heat maps of a stacked hourglass network."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network

@@ -2,8 +2,8 @@
 
 Detector and landmark network are those of the face-alignment package (Bulat and Tzimiropoulos, ICCV 2017, arXiv
 1703.07332). The detector looks at every few frames; in between, each face's box lies on the straight way from one look
-to the next, so that all its crops go through the landmark network in one call. Where the landmarks then do not fit the
-box, the detector looks at that very frame.
+to the next, so that its crops wait for nothing and go through the landmark network together. Where the landmarks then
+do not fit the box, the detector looks at that very frame.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tdd.preprocess.tracking import FARTHEST, Tracker, distance, largest_boxes, 
 MOST_FACES = 3
 """Faces that are followed at a time, the largest."""
 
-MOST_CROPS = 16
-"""Crops in one call of the landmark network."""
+MOST_CROPS = {"cuda": 16, "cpu": 2}
+"""Crops in one call of the landmark network; a CPU's caches hold few (benchmarks/results/landmarks.md)."""
 
 BLOCK_BYTES = 2**28
 """Bytes of decoded frames that are held at most; of very large frames fewer lie between two looks."""
@@ -144,6 +144,7 @@ class FaceLandmarker:
             detector = detector or PackageDetector(self.settings.detector, files, self.device)
             network = network or load_network(files[LANDMARKS.name], self.device)
         self.detector, self.network = detector, network
+        self.most_crops = MOST_CROPS.get(torch.device(self.device).type, MOST_CROPS["cuda"])
 
     def video(self, path: Path | str) -> FoundLandmarks:
         """Landmarks of a video's main face in every frame of the file: the one whose area, added up, is the largest.
@@ -234,7 +235,7 @@ class FaceLandmarker:
         ]
 
     def heat_maps(self, crops: np.ndarray) -> np.ndarray:
-        """Run the landmark network on all crops together.
+        """Run the landmark network on many crops together.
 
         Args:
             crops: RGB uint8, shape (N, 256, 256, 3).
@@ -244,8 +245,8 @@ class FaceLandmarker:
         """
         maps = []
         with torch.inference_mode():
-            for start in range(0, len(crops), MOST_CROPS):
-                some = torch.from_numpy(crops[start : start + MOST_CROPS]).to(self.device)
+            for start in range(0, len(crops), self.most_crops):
+                some = torch.from_numpy(crops[start : start + self.most_crops]).to(self.device)
                 maps.append(self.network(some.permute(0, 3, 1, 2).float() / 255).float().cpu().numpy())
         return np.concatenate(maps)
 
