@@ -58,16 +58,18 @@ def fit_calibration(labels: ArrayLike, logits: ArrayLike, prior: float | None = 
     fakes = int(kinds.sum())
     targets = np.where(kinds == 1, (fakes + 1) / (fakes + 2), 1 / (len(kinds) - fakes + 2))
     weights = _weights(kinds, prior)
-    scale = values.std() or 1.0
+    middle, scale = values.mean(), values.std() or 1.0
+    standard = (values - middle) / scale  # logits far from zero would make a long narrow valley of the likelihood
 
     def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
-        moved = free[0] * values / scale + free[1]
+        moved = free[0] * standard + free[1]
         error = weights * (expit(moved) - targets)
         likelihood = weights @ (np.logaddexp(0, moved) - targets * moved)
-        return float(likelihood), np.array([error @ values / scale, error.sum()])
+        return float(likelihood), np.array([error @ standard, error.sum()])
 
     best = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-10}).x
-    slope, bias = float(best[0] / scale), float(best[1])
+    slope = float(best[0] / scale)
+    bias = float(best[1] - slope * middle)
     if slope <= 0 or not np.isfinite(best).all():
         raise TddError(
             f"The logits of the {len(kinds)} videos do not rise from real to fake, so that no temperature makes them "

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
@@ -69,6 +69,7 @@ def test_classes_that_the_logits_separate_still_have_a_temperature():
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.01, 100), st.floats(-50, 50))
+@example(0.01, 47.0)
 def test_the_chances_do_not_depend_on_the_unit_of_the_logits(unit, zero):
     labels, scores = tied_case(1, 50)
     plain = fit_calibration(labels, scores).probability(scores)
