@@ -66,3 +66,18 @@ def test_prepare_says_what_it_made_and_what_it_left_out(tmp_path, capsys):
     )
     out = capsys.readouterr().out
     assert "24 videos" in out and "1 left out" in out and "real/c23/000" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goes_on"),
+    [(["synth", "--size", "tiny", "--out", "x"], True), (["recipe", "show", "demo"], False)],
+)
+def test_ctrl_c_promises_only_what_holds(arguments, goes_on, capsys, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    for name in ("synth", "show_recipe"):
+        monkeypatch.setattr(f"tdd.commands.{name}", stopped)
+    assert main(arguments) == 130
+    said = capsys.readouterr().err
+    assert said.startswith("Interrupted") and ("goes on" in said) == goes_on

@@ -1,0 +1,276 @@
+"""What each command does: one call of the function that the notebooks call, and its result on the console."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tdd.errors import TddError
+
+if TYPE_CHECKING:
+    from tdd.cluster import RayCluster
+    from tdd.predict import VideoScorer
+
+
+def _cluster(args: argparse.Namespace, gpus: float | None = 0.0) -> RayCluster | None:
+    from tdd.cluster import RayCluster
+
+    if args.engine == "ray":
+        return RayCluster(args.ray_address, gpus)
+    if args.ray_address:
+        raise TddError("--ray-address is of use with --engine ray only; add it.")
+    return None
+
+
+def demo(args: argparse.Namespace, console: Console) -> None:
+    """Synthetic videos to the table, end to end."""
+    from tdd.demo import run_demo
+
+    made = run_demo(args.size, args.out or Path("runs") / args.size, console, args.rows, args.seeds, args.workers)
+    console.print(made.to_text(), highlight=False, markup=False)
+
+
+def synth(args: argparse.Namespace, console: Console) -> None:
+    """Write the synthetic benchmark."""
+    from tdd.progress import step
+    from tdd.synth.trees import write_benchmark
+
+    with step("Synthetic videos", console) as progress:
+        write_benchmark(
+            args.out, args.size, args.seed,
+            strength=args.strength, language=args.language, workers=args.workers, progress=progress,
+        )  # fmt: skip
+
+
+def prepare_store(args: argparse.Namespace, console: Console) -> None:
+    """Data sets to a clip store."""
+    from tdd.config import load_recipe
+    from tdd.preprocess.catalog import count_table
+    from tdd.preprocess.prepare import prepare
+    from tdd.progress import step
+
+    cluster, clip = _cluster(args), load_recipe(args.recipe).clip
+    if args.landmarks == "auto":
+        _find_landmarks(args, console, cluster)
+    with step("Aligned faces", console, "videos") as progress:
+        done = prepare(args.root, args.out, clip, args.workers, progress, args.mean_face, cluster)
+    console.print(count_table(done.store.index).to_string(), highlight=False)
+    console.print(
+        f"{len(done.store.index)} videos in {args.out}, {done.made} of them made now, {len(done.failed)} left out."
+    )
+    for row in done.failed.head(5).itertuples():
+        console.print(f"  left out: {row.video_id}: {row.reason}", highlight=False, markup=False)
+
+
+def _report_fetch(console: Console) -> Callable[[str, int, int], None]:
+    """Says on the console how far a download is: name, bytes fetched, bytes in all."""
+    return lambda name, fetched, total: console.print(
+        f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched", highlight=False
+    )
+
+
+def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayCluster | None) -> None:
+    from tdd.preprocess.faces import FaceSettings
+    from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
+    from tdd.progress import step
+
+    finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
+    if without_landmarks(args.root, args.out):
+        with step("Landmarks", console, "videos") as progress:
+            done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, _report_fetch(console))
+        console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.", highlight=False)
+
+
+def inspect(args: argparse.Namespace, console: Console) -> None:
+    """Pictures of a clip store."""
+    from tdd.data.store import ClipStore
+    from tdd.plots.store import inspect_store
+
+    for path in inspect_store(ClipStore(args.store), args.out, args.root):
+        console.print(path, highlight=False, markup=False)
+
+
+def check_data(args: argparse.Namespace, console: Console) -> int:
+    """Hold data sets against their official lists; the exit code is the verdict."""
+    from tdd.files import write_json
+    from tdd.preprocess.check import check_root
+    from tdd.preprocess.check_text import print_check
+    from tdd.progress import step
+
+    with step("Opening every video", console) as progress:
+        report = check_root(args.root, args.deep, args.workers, progress)
+    print_check(report, console)
+    if args.json:
+        try:
+            write_json(args.json, report.to_dict())
+        except OSError as error:
+            raise TddError(f"{args.json} cannot be written ({error.strerror}); choose another file.") from error
+    return int(report.verdict)
+
+
+def fetch_lists(args: argparse.Namespace, console: Console) -> None:
+    """FaceForensics++'s split lists into their place."""
+    from tdd.preprocess.fetch import SPLITS_URL, fetch_splits
+
+    written = fetch_splits(args.root, args.url or SPLITS_URL)
+    for path in written:
+        console.print(f"{path}: fetched", highlight=False, markup=False)
+    if not written:
+        console.print("The official lists are all there.")
+
+
+def study(args: argparse.Namespace, console: Console) -> None:
+    """Train and score the rows of a study."""
+    from tdd.config import load_recipe
+    from tdd.data.store import ClipStore
+    from tdd.progress import step
+    from tdd.studies import plan_study
+    from tdd.study import StudyProgress, run_study, study_jobs
+
+    recipe = load_recipe(args.recipe)
+    cluster = _cluster(args, gpus={"cpu": 0.0, "gpu": 1.0}.get(recipe.machine.accelerator))
+    plan = plan_study(args.name, recipe, ClipStore(args.store), args.rows)
+    jobs = study_jobs(plan.rows, args.seeds, recipe)
+    with step(f"Study {plan.name}, {len(jobs)} runs", console) as progress:
+        relay = StudyProgress(
+            jobs, args.out, lambda said: console.print(f"  {said}", highlight=False, markup=False), progress
+        )
+        failures = run_study(
+            plan, args.seeds, args.store, recipe, args.out, args.out / plan.name, args.workers, relay,
+            cluster.engine(args.store, args.out) if cluster else None,
+        )  # fmt: skip
+    if failures:
+        raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
+
+
+def show_recipe(args: argparse.Namespace, console: Console) -> None:
+    """Every value of a recipe and its origin."""
+    from tdd.config import load_recipe
+    from tdd.origins import describe_recipe
+
+    console.print(describe_recipe(load_recipe(args.recipe)), end="", highlight=False, markup=False)
+
+
+def evaluate(args: argparse.Namespace, console: Console) -> None:
+    """Score test videos with weights of stage 2."""
+    from tdd.data.store import ClipStore
+    from tdd.evaluate import evaluate_checkpoint
+    from tdd.evaluation_text import evaluation_text
+    from tdd.progress import step
+    from tdd.selection import Protocol
+
+    protocol = Protocol(tuple(args.datasets), tuple(args.methods), args.whole_video, args.clip_stride, args.frame_step)
+    with step("Scoring the test videos", console, "clips") as progress:
+        record = evaluate_checkpoint(args.checkpoint, ClipStore(args.store), args.out, protocol, progress)
+    console.print(evaluation_text(record), highlight=False, markup=False)
+
+
+def robustness(args: argparse.Namespace, console: Console) -> None:
+    """AUC by level of corruption."""
+    from tdd.data.store import ClipStore
+    from tdd.plots.robustness import draw_robustness
+    from tdd.progress import step
+    from tdd.robustness import measure_robustness
+    from tdd.robustness_text import robustness_text
+    from tdd.selection import Protocol
+
+    protocol = Protocol(tuple(args.datasets), tuple(args.methods))
+    with step("Damaging and scoring the test videos", console, "videos") as progress:
+        record = measure_robustness(
+            args.root, ClipStore(args.store), args.checkpoint, args.out,
+            corruptions=args.corruptions, levels=args.levels, videos=args.videos, protocol=protocol, seed=args.seed,
+            workers=args.workers, progress=progress,
+        )  # fmt: skip
+    console.print(robustness_text(record), highlight=False, markup=False)
+    console.print(draw_robustness(record, args.out / "robustness.png"), highlight=False, markup=False)
+
+
+def import_weights(args: argparse.Namespace, console: Console) -> None:
+    """A published file to weights of this package."""
+    from tdd.importing import import_published
+
+    done = import_published(args.file, args.out, args.backbone, args.time_axis, args.mean_face)
+    console.print(f"{args.out} now holds {done.to_text()}", highlight=False, markup=False)
+
+
+def show_weights(args: argparse.Namespace, console: Console) -> None:
+    """What a folder of weights holds."""
+    from tdd.inspection import weights_text
+
+    console.print(weights_text(args.folder), highlight=False, markup=False)
+
+
+def predict(args: argparse.Namespace, console: Console) -> None:
+    """Score a video, or each video of a folder."""
+    from tdd.files import disk_errors_told, write_json
+    from tdd.plots.timeline import draw_timeline
+    from tdd.predict import write_table
+
+    if args.video.is_dir():
+        _predict_folder(args, console)
+        return
+    prediction = _scorer(args, console).score(args.video, args.landmarks)
+    console.print(prediction.to_text(), highlight=False, markup=False)
+    if args.json:
+        with disk_errors_told(args.json.parent):
+            write_json(args.json, prediction.to_dict())
+    if args.png:
+        with disk_errors_told(args.png.parent):
+            draw_timeline(prediction, args.png)
+    if args.csv:
+        write_table([prediction.to_row()], args.csv)
+
+
+def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
+    from tdd.predict import VideoScorer
+    from tdd.preprocess.faces import FaceLandmarker, FaceSettings
+
+    settings = FaceSettings(args.detector, longest_gap=args.longest_gap)
+
+    def load() -> FaceLandmarker:
+        return FaceLandmarker(settings, args.weights, report=_report_fetch(console))
+
+    return VideoScorer(args.checkpoint, args.mean_face, load)
+
+
+def _predict_folder(args: argparse.Namespace, console: Console) -> None:
+    from tdd.predict import predict_folder, write_table
+    from tdd.progress import step
+
+    if args.json or args.png or not args.csv:
+        raise TddError(f"{args.video} is a folder: give --csv FILE for its videos; --json and --png go with one video.")
+    scorer = _scorer(args, console)
+    with step("Scoring the videos", console, "videos") as progress:
+        rows = predict_folder(args.video, scorer, args.landmarks, progress)
+    write_table(rows, args.csv)
+    failed = [row for row in rows if "reason" in row]
+    console.print(f"{len(rows) - len(failed)} of {len(rows)} videos scored; {args.csv}", highlight=False, markup=False)
+    for row in failed[:5]:
+        console.print(f"  not scored: {row['reason']}", highlight=False, markup=False)
+    if len(failed) == len(rows):
+        raise TddError(
+            f"None of the {len(rows)} videos in {args.video} could be scored; the reasons are in {args.csv}."
+        )
+
+
+def report(args: argparse.Namespace, console: Console) -> None:
+    """Tables and figures of the studies in a folder."""
+    from tdd.plots import draw_figures
+    from tdd.report import write_report
+    from tdd.results import find_studies
+    from tdd.summary import write_summary
+
+    for place in find_studies(args.folder):
+        out = args.out / place.relative_to(args.folder) if args.out else place
+        report = write_report(place, out / "report")
+        console.print(f"{report.study.title}: {place}", highlight=False, markup=False)
+        console.print(report.to_text(), highlight=False, markup=False)
+        for path in (*report.files, *draw_figures(place, out / "figures", args.store)):
+            console.print(path, highlight=False, markup=False)
+    if args.summary:
+        write_summary(args.folder, args.summary)
+        console.print(f"{args.summary} holds plans, records and scores.", highlight=False, markup=False)
