@@ -24,6 +24,11 @@ KEPT = 0.5
 """Share of its best lead over chance that an accuracy must keep."""
 
 
+COUNTING = 0.6
+"""Share of the targets' variance that position explains from which a clip retrieval near chance means that the two
+modalities have agreed to count frames. Runs of the demo that find clips stay below it."""
+
+
 def feature_spread(features: Tensor) -> float:
     """Standard deviation over clips and frames of length-normalised features, times sqrt(C): 1 spread out, 0 collapsed.
 
@@ -89,18 +94,22 @@ def position_share(target: Tensor) -> float:
 
 
 def collapse_warnings(history: Sequence[dict[str, float]], words: int) -> list[str]:
-    """What the collapse watch of stage 1 has to say, one sentence for each thing that fell, when it first did.
+    """What the collapse watch of stage 1 has to say: a sentence for each thing that fell, and one for frames counted.
+
+    Each comes once, for the first epoch that showed it.
 
     The sentences about the first epochs stay the first when epochs are added. An epoch without validation is passed
     over. Fewer than GROUP clips make chance higher than is reckoned with here, so that warnings come later.
 
     Args:
-        history: one dictionary an epoch: ``epoch`` (from 0), and where known ``target_std``, ``retrieval``, ``prober``.
+        history: one dictionary an epoch: ``epoch`` (from 0), and where known ``target_std``, ``retrieval``,
+            ``position_share``, ``prober``.
         words: that the prober tells apart.
     """
     found = [
         _spread_warning(history),
         _fall_warning(history, "retrieval", "clip retrieval", 1 / GROUP),
+        _counting_warning(history),
         _fall_warning(history, "prober", "the word prober's accuracy", 1 / words),
     ]
     return [sentence for _, sentence in sorted((at for at in found if at), key=lambda at: at[0])]
@@ -129,5 +138,18 @@ def _fall_warning(history: Sequence[dict[str, float]], key: str, name: str, chan
             return entry["epoch"], (
                 f"Stage 1 may be collapsing: after epoch {entry['epoch'] + 1:.0f} {name} is {value:.0%}, down from "
                 f"{best:.0%} (chance {chance:.1%})."
+            )
+    return None
+
+
+def _counting_warning(history: Sequence[dict[str, float]]) -> tuple[float, str] | None:
+    """The epoch, and the sentence, of the first targets that say where in the clip a frame is and not which clip."""
+    for entry in history:
+        share, retrieval = entry.get("position_share", 0.0), entry.get("retrieval", 1.0)
+        if share > COUNTING and retrieval - 1 / GROUP < WELL_ABOVE / 2:
+            return entry["epoch"], (
+                f"Stage 1 may be counting frames: after epoch {entry['epoch'] + 1:.0f} the position in the clip "
+                f"explains {share:.0%} of the targets' variance, and clip retrieval is {retrieval:.0%} "
+                f"(chance {1 / GROUP:.1%})."
             )
     return None

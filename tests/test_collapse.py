@@ -50,6 +50,13 @@ def history(**values):
         ({"retrieval": [0.03, 0.5, 0.45, 0.3]}, 60, None),
         ({"retrieval": [0.03, 0.5, 0.25]}, 60, "after epoch 3 clip retrieval is 25%, down from 50% (chance 3.1%)"),
         ({"retrieval": [0.03, 0.2, 0.03]}, 60, None),  # was never well above chance
+        ({"retrieval": [0.03, 0.03], "position_share": [0.1, 0.59]}, 60, None),
+        ({"retrieval": [0.03, 0.3], "position_share": [0.3, 0.9]}, 60, None),  # counts, and finds clips all the same
+        (
+            {"retrieval": [0.03, 0.04, 0.02], "position_share": [0.4, 0.63, 0.7]},
+            60,
+            "after epoch 2 the position in the clip explains 63% of the targets' variance, and clip retrieval is 4%",
+        ),
         ({"prober": [0.1, 0.4, 0.02]}, 60, "after epoch 3 the word prober's accuracy is 2%, down from 40%"),
         ({"prober": [0.25, 0.4, 0.25]}, 4, None),
         ({"loss": [1.0, 2.0]}, 60, None),
