@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -40,6 +41,9 @@ BACKBONE_NAMES = {
 DPI = 150
 LARGEST = 190_000
 """Bytes that one figure may take."""
+
+CHARACTER = 0.0605
+"""Width of a character of small print, inches: a little above the mean."""
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",
@@ -105,8 +109,10 @@ def origin(study: Study) -> str:
 
 
 def footnote(figure: Figure, text: str) -> None:
-    """A line of small print under all axes."""
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color="#555555")
+    """Small print under all axes, its lines broken where the figure ends."""
+    width = int(figure.get_figwidth() / CHARACTER)
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8, color="#555555")
 
 
 def _compact(png: BytesIO, dpi: int) -> bytes:
@@ -114,7 +120,7 @@ def _compact(png: BytesIO, dpi: int) -> bytes:
     picture = Image.open(png).convert("RGB")
     for colours in (256, 192, 128, 96, 64, 32):
         out = BytesIO()
-        picture.quantize(colours, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE).save(
+        picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
             out, "PNG", optimize=True, dpi=(dpi, dpi)
         )
         if out.tell() <= LARGEST:
