@@ -20,12 +20,13 @@ _PANELS = (
     ("loss", "loss (two negative cosines)"),
     ("retrieval", f"clip retrieval in {GROUP}"),
     ("frame_retrieval", "frame retrieval in a clip"),
-    ("target_std", "spread of targets (0: collapsed)"),
+    ("position_share", "position's share of targets"),
+    ("target_std", "spread of targets"),
     ("prober", "word prober, accuracy"),
 )
 _STAGE2_PANELS = (("bce", "BCE, real or fake"), ("auxiliary", "auxiliary loss (negative cosine)"))
 
-_COLUMNS = 3
+_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Curve:
 
 
 def draw_stage1(study: Study, path: Path) -> Path:
-    """Draw loss, retrieval, spread of the targets and the prober's accuracy; chance levels are dotted.
+    """Draw loss, retrieval, what the targets hold and the prober's accuracy; chance levels are dotted.
 
     In the table's study a colour is a backbone, elsewhere a stage 1 of other settings, named by the first row that
     begins from it. Quantities that no record holds get no panel. Of several seeds each is a line.
@@ -47,14 +48,15 @@ def draw_stage1(study: Study, path: Path) -> Path:
     curves = _stage1_curves(study)
     shown = [(key, title) for key, title in _PANELS if any(key in entry for c in curves for entry in c.history)]
     lines = len(shown) // _COLUMNS + 1  # one place is left for the legend
-    with drawing(path, 7.8, 2.1 * lines + 0.5) as figure:
+    with drawing(path, 9.6, 2.1 * lines + 0.5) as figure:
         panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
         for axes, (key, title) in zip(panels, shown, strict=False):
             _draw_panel(axes, curves, key)
             axes.set_title(title, fontsize=8.5)
         for axes in panels[len(shown) :]:
             axes.axis("off")
-        panels[-1].legend(handles=_handles(curves, chance=True), loc="center left", handlelength=1.8, fontsize=7.5)
+        handles = _handles(curves, chance=True)
+        panels[len(shown)].legend(handles=handles, loc="center left", handlelength=1.8, fontsize=7.5)
         footnote(figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {origin(study)}")
     return path
 
