@@ -25,6 +25,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tdd.config import ClipConfig
 from tdd.data.video import SAMPLES_PER_FRAME
@@ -144,6 +146,26 @@ def write_index(store: Path, rows: list[dict[str, Any]]) -> None:
         table.to_parquet(partial, index=False)
 
 
+def _read_index(path: Path) -> pd.DataFrame:
+    """The table of all videos.
+
+    Arrow opens the file itself and reads it in this thread. ``pandas.read_parquet`` hands a Python file to Arrow's
+    threads; one that still holds it when the interpreter ends aborts the process, after all its work is done.
+
+    Raises:
+        TddError: the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            table: pd.DataFrame = file.read(use_threads=False).to_pandas(use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise TddError(
+            f"{path} cannot be read as a table ({error}); delete it and run the same tdd prepare again, which keeps "
+            "the finished videos."
+        ) from error
+    return table
+
+
 class ClipStore:
     """Read access to a published store.
 
@@ -157,14 +179,14 @@ class ClipStore:
         """Open the store.
 
         Raises:
-            TddError: the folder holds no published store.
+            TddError: the folder holds no published store, or a damaged one.
         """
         self.folder = folder
         if not (folder / INDEX).is_file():
             raise TddError(
                 f"{folder} holds no finished clip store; make one with: tdd prepare --root DATA --out {folder}"
             )
-        self.index = pd.read_parquet(folder / INDEX)
+        self.index = _read_index(folder / INDEX)
         self.plan: dict[str, Any] = read_json(folder / PLAN)
         joined = "".join(f"{i} {d}\n" for i, d in zip(self.index["video_id"], self.index["digest"], strict=True))
         self.fingerprint = hashlib.sha256(joined.encode()).hexdigest()

@@ -70,6 +70,14 @@ def test_what_is_not_there_is_said(tmp_path, pixels):
         store.audio("a", 0, 25)
 
 
+@pytest.mark.parametrize("left", [0, 60])
+def test_a_damaged_index_is_said(tmp_path, pixels, left):
+    publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels)])
+    os.truncate(tmp_path / "index.parquet", left)
+    with pytest.raises(TddError, match=r"index\.parquet cannot be read as a table .*delete it and run"):
+        ClipStore(tmp_path)
+
+
 @pytest.mark.parametrize("left", [0, 60, 128 + 29 * 192])
 def test_a_file_that_was_cut_short_is_said(tmp_path, pixels, left):
     store = publish(tmp_path, [write_clip(tmp_path, {"video_id": "a"}, pixels)])
