@@ -216,7 +216,7 @@ def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int, audio
     group, found = min(GROUP, clips), metrics["retrieval"]
     sentence = (
         f"stage 1 of {backbone}: among {group} clips the right {'audio' if audio else 'teacher view'} is found for "
-        f"{found:.0%} of the videos (chance {1 / group:.0%}, target {RETRIEVAL_TARGET:.0%})."
+        f"{found:.1%} of the videos (chance {1 / group:.0%}, target {RETRIEVAL_TARGET:.0%})."
     )
     return Check("stage-1 clip retrieval", found, RETRIEVAL_TARGET, sentence).to_dict()
 

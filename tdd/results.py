@@ -107,7 +107,7 @@ def load_study(folder: Path) -> Study:
         runs=tuple(sorted(runs, key=lambda run: run.seed)),
         stage1=stage1,
         notes=(*notes, *_uneven_tests(runs)),
-        checks=_read_checks(folder, records),
+        checks=_read_checks(folder, records, _first_users(plan, firsts)),
     )
 
 
@@ -211,16 +211,28 @@ def _read_stage1(folder: Path, paths: list[str]) -> tuple[dict[str, dict[str, An
     return records, notes
 
 
-def _read_checks(folder: Path, records: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def _first_users(plan: dict[str, Any], firsts: dict[str, str]) -> dict[str, str]:
+    """Name of a stage 1's run -> label of the first row that begins from it, where its backbone does not name it."""
+    users: dict[str, str] = {}
+    for run, path in firsts.items():
+        row = run.rpartition("/")[0]
+        users.setdefault(Path(path).name, plan.get("described", {}).get(row, {}).get("label", row))
+    return users if len(set(users.values())) > len({name.partition("-")[0] for name in users}) else {}
+
+
+def _read_checks(folder: Path, records: list[dict[str, Any]], users: dict[str, str]) -> tuple[dict[str, Any], ...]:
     """The study's own list, which holds its runs' checks and those between runs; else the runs' checks, by seed."""
     if (folder / CHECKS).is_file():
         return tuple(read_json(folder / CHECKS))
     several = len({record.get("seed") for record in records if record}) > 1
-    return tuple(
-        check | {"sentence": f"seed {record['seed']}, {check['sentence']}" if several else check["sentence"]}
-        for record in sorted(records, key=lambda known: known.get("seed") or 0)
-        for check in record.get("checks", ())
-    )
+    found = []
+    for record in sorted(records, key=lambda known: known.get("seed") or 0):
+        whose = [f"seed {record['seed']}" if several and record else "", users.get(record.get("name", ""), "")]
+        found += [
+            check | {"sentence": ", ".join(filter(None, (*whose, check["sentence"])))}
+            for check in record.get("checks", ())
+        ]
+    return tuple(found)
 
 
 def _refuse_other_data(runs: list[Run]) -> list[Run]:

@@ -71,7 +71,7 @@ def write_stage1(folder: Path, backbone: str, seed: int, epochs: int = 12, name:
         }
         for epoch in range(epochs)
     ]
-    content = record("stage1", f"{backbone}-seed{seed}", seed, {"backbone": backbone}, history, "lrw")
+    content = record("stage1", f"{name or backbone}-seed{seed}", seed, {"backbone": backbone}, history, "lrw")
     content["recipe"], content["data"]["words"] = {"clip": {"frames": 25}}, 60
     content["checks"] = [
         {

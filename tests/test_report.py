@@ -15,7 +15,7 @@ from tdd.report import WIDTH, write_report
 from tdd.result_table import ranking
 from tdd.results import SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
 from tdd.summary import write_summary
-from tests.fake_study import ROWS, edit_json, write_study
+from tests.fake_study import ROWS, edit_json, write_stage1, write_study
 
 
 def area(study: Path, row: str, test_set: str, seed: int = 0) -> float:
@@ -71,6 +71,16 @@ def test_a_failed_check_between_runs_is_shown_as_failed(tmp_path):
     text = write_report(study).to_text()
     assert "Check FAILED: 0.61 from stage 1, 0.66 without" in text
     assert "clip retrieval" not in text, "the study's own list replaces those of its runs"
+
+
+def test_checks_of_stage_1_runs_of_one_backbone_are_told_apart_by_their_row(tmp_path):
+    described = {"ssl_0.3": {"label": "baseline"}, "ssl_0.0": {"label": "A1: a label"}}
+    study = write_study(tmp_path, rows=list(described), study="audit", reference="ssl_0.3", described=described)
+    write_stage1(study, "cnn_gru_attention", 0, name="cnn_gru_attention-a1")
+    firsts = {"ssl_0.3/seed0": "stage1/cnn_gru_attention-seed0", "ssl_0.0/seed0": "stage1/cnn_gru_attention-a1-seed0"}
+    edit_json(study / "study.json", stage1=firsts)
+    sentences = [check["sentence"] for check in load_study(study).checks]
+    assert [sentence.partition(", clip")[0] for sentence in sentences] == ["A1: a label", "baseline"]
 
 
 def test_synthetic_numbers_say_so_and_real_ones_do_not(tmp_path):
