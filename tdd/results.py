@@ -6,6 +6,7 @@ Nothing here trains, scores or draws. ``report`` and ``plots`` both start from :
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def load_study(folder: Path) -> Study:
         runs=tuple(sorted(runs, key=lambda run: run.seed)),
         stage1=stage1,
         notes=(*notes, *_uneven_tests(runs)),
-        checks=_read_checks(folder, records, _first_users(plan, firsts)),
+        checks=_read_checks(folder, records, _first_users(plan, runs)),
     )
 
 
@@ -211,12 +212,15 @@ def _read_stage1(folder: Path, paths: list[str]) -> tuple[dict[str, dict[str, An
     return records, notes
 
 
-def _first_users(plan: dict[str, Any], firsts: dict[str, str]) -> dict[str, str]:
+def first_rows(runs: Sequence[Run]) -> dict[str, str]:
+    """Place of a stage 1, as :attr:`Run.stage1` has it -> the first row that begins from it."""
+    return {run.stage1: run.row for run in reversed(runs) if run.stage1}
+
+
+def _first_users(plan: dict[str, Any], runs: Sequence[Run]) -> dict[str, str]:
     """Name of a stage 1's run -> label of the first row that begins from it, where its backbone does not name it."""
-    users: dict[str, str] = {}
-    for run, path in firsts.items():
-        row = run.rpartition("/")[0]
-        users.setdefault(Path(path).name, plan.get("described", {}).get(row, {}).get("label", row))
+    described = plan.get("described", {})
+    users = {Path(place).name: described.get(row, {}).get("label", row) for place, row in first_rows(runs).items()}
     return users if len(set(users.values())) > len({name.partition("-")[0] for name in users}) else {}
 
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tdd.collapse import GROUP
 from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREEN, GREY, drawing, footnote, origin, row_ink
-from tdd.results import Study
+from tdd.results import Study, first_rows
 
 _PANELS = (
     ("loss", "loss (two negative cosines)"),
@@ -76,7 +76,7 @@ def draw_stage2(study: Study, path: Path) -> Path:
 
 
 def _stage1_curves(study: Study) -> list[Curve]:
-    first = {run.stage1: run.row for run in reversed(study.runs) if run.stage1}
+    first = first_rows(study.runs)
     curves = []
     order = sorted(study.stage1, key=lambda place: study.rows.index(first[place]) if place in first else len(first))
     for place in order:
