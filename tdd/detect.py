@@ -126,10 +126,11 @@ class TrainingClips:
     """See :func:`tdd.losses.logit_shift`."""
 
 
-def training_clips(store: ClipStore, recipe: Recipe, seed: int) -> TrainingClips:
+def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = True) -> TrainingClips:
     """Two loaders in step: ``batch_size`` labelled clips, and ``real_per_labelled`` times as many stage-1 clips.
 
-    The logit shift follows from what the batches hold (under finding A4: from what they would).
+    The logit shift follows from what the batches hold (under finding A4: from what they would). Without ``clean`` the
+    clips lack the view that only the auxiliary task's teacher sees.
 
     Raises:
         TddError: no reals, no fakes, or no stage-1 clips where the recipe wants them.
@@ -139,14 +140,14 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int) -> TrainingClips
     labelled = usable(index[seen & (index["split"] == "train")], recipe)
     labelled = labelled.loc[labelled.index.repeat(labelled["label"].map({0: config.real_repeats, 1: 1}))]
     batches = EpochBatches(len(labelled), config.batch_size, seed, config.micro_batches)
-    loaders = {"labelled": loader(DetectionClips(store, labelled, recipe), batches, recipe)}
+    loaders = {"labelled": loader(DetectionClips(store, labelled, recipe, clean), batches, recipe)}
     ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
     joined = round(config.batch_size * ratio)
     if joined:
         faces = index[(index["dataset"] == LRW) & (index["split"] == "train")]
         extra = usable(pick_words(faces, recipe.stage1.clips), recipe)
         companions = CompanionBatches(len(extra), joined, batches)
-        loaders["joined"] = loader(DetectionClips(store, extra, recipe), companions, recipe)
+        loaders["joined"] = loader(DetectionClips(store, extra, recipe, clean), companions, recipe)
     fakes = labelled["label"].mean() * config.batch_size
     counted = RELEASED_REAL_PER_LABELLED * config.batch_size if recipe.findings.no_stage1_clips else joined
     shift = logit_shift(fakes, config.batch_size + counted)
@@ -196,7 +197,7 @@ def detect(
     weights = import_weights(stage1, "stage1", row.backbone) if stage1 else None
     if weights:
         require_same_network(weights, recipe, str(stage1))
-    clips = training_clips(store, recipe, seed)
+    clips = training_clips(store, recipe, seed, clean=bool(weights and row.ssl_weight))
     evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
     L.seed_everything(seed, verbose=False)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights)

@@ -74,9 +74,12 @@ class PretrainingClips(Dataset[dict[str, Any]]):
 class DetectionClips(Dataset[dict[str, Any]]):
     """Labelled clips in two views: clean for the frozen teacher, noisy for the student."""
 
-    def __init__(self, store: ClipStore, table: pd.DataFrame, recipe: Recipe) -> None:
-        """Serve the videos of ``table`` (rows of the store's index, with a 0/1 ``label``)."""
-        self.store, self.table, self.recipe = store, usable(table, recipe), recipe
+    def __init__(self, store: ClipStore, table: pd.DataFrame, recipe: Recipe, clean: bool = True) -> None:
+        """Serve the videos of ``table`` (rows of the store's index, with a 0/1 ``label``).
+
+        Without ``clean`` the teacher's view is left out; what else is drawn stays the same.
+        """
+        self.store, self.table, self.recipe, self.clean = store, usable(table, recipe), recipe, clean
         self._rows = _Rows(self.table, "video_id", "frames", "label")
 
     def __len__(self) -> int:
@@ -90,11 +93,8 @@ class DetectionClips(Dataset[dict[str, Any]]):
         frames = self.store.frames(row["video_id"], start, clip.frames)
         hidden = draw_noise(rng, noise, clip, N_MELS, noise.time_mask_stage2)
         noisy = train_view(frames, rng, clip, noise.flip)
-        return {
-            "clean": train_view(frames, rng, clip, noise.flip),
-            "noisy": to_gray(noisy) if hidden.grayscale else noisy,
-            "label": int(row["label"]),
-        } | _masks(hidden)
+        seen = {"noisy": to_gray(noisy) if hidden.grayscale else noisy, "label": int(row["label"])} | _masks(hidden)
+        return seen | ({"clean": train_view(frames, rng, clip, noise.flip)} if self.clean else {})
 
 
 class ScoredClips(Dataset[dict[str, Any]]):

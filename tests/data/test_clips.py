@@ -88,6 +88,14 @@ def test_a_loaded_batch_has_the_documented_shapes(store):
     assert set(batch["label"].tolist()) <= {0, 1} and batch["erase"].shape == (8, 4)
 
 
+def test_without_the_clean_view_all_else_is_drawn_the_same(store):
+    table = store.index[(store.index["dataset"] == "FaceForensics++") & (store.index["split"] == "train")]
+    whole, bare = (DetectionClips(store, table, RECIPE, clean)[Draw(0, (1,))] for clean in (True, False))
+    assert set(whole) - set(bare) == {"clean"}
+    for name, value in bare.items():
+        np.testing.assert_array_equal(value, whole[name])
+
+
 def test_fixed_batches_hold_every_row_once():
     assert [draw.row for batch in fixed_batches(10, 4) for draw in batch] == list(range(10))
 
