@@ -12,6 +12,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 PLAIN_SECONDS = 15.0
 """Seconds between lines where there is no terminal."""
 
+FOUND_SECONDS = 3.0
+"""What is done so soon after the start was found from an earlier run, and says nothing about how fast this one is."""
+
 
 class Step:
     """One step of a command, told how far it is."""
@@ -19,17 +22,20 @@ class Step:
     def __init__(self, title: str, console: Console, bars: Progress | None, unit: str) -> None:
         self.title, self.console, self.bars, self.unit = title, console, bars, unit
         self.started = self.spoken = time.monotonic()
+        self.found, self.since = 0.0, self.started
         self.task = bars.add_task(title, total=None, count="") if bars else None
 
     def __call__(self, done: float, total: float) -> None:
         """Show that ``done`` of ``total`` is done."""
+        now = time.monotonic()
+        if now - self.started < FOUND_SECONDS:
+            self.found, self.since = done, now
         if self.bars and self.task is not None:
             self.bars.update(self.task, completed=done, total=total, count=self._count(done, total))
             return
-        now = time.monotonic()
-        if now - self.spoken >= PLAIN_SECONDS and 0 < done < total:
+        if now - self.spoken >= PLAIN_SECONDS and self.found < done < total:
             self.spoken = now
-            left = (now - self.started) * (total - done) / done
+            left = (now - self.since) * (total - done) / (done - self.found)
             count = self._count(done, total)
             self.console.print(
                 f"  {self.title}: {done / total:.0%}{count and ', ' + count}, about {duration(left)} left"
@@ -39,8 +45,10 @@ class Step:
         """``610 of 1356 videos, 8.1 videos/s``; empty for a step that counts nothing a reader knows."""
         if not self.unit:
             return ""
-        rate = done / max(time.monotonic() - self.started, 1e-3)
-        return f"{done:.0f} of {total:.0f} {self.unit}, {rate:.1f} {self.unit}/s"
+        count = f"{done:.0f} of {total:.0f} {self.unit}"
+        if done <= self.found:
+            return count
+        return f"{count}, {(done - self.found) / max(time.monotonic() - self.since, 1e-3):.1f} {self.unit}/s"
 
 
 @contextmanager

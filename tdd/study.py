@@ -24,7 +24,7 @@ from tdd.studies import Plan
 STAGE1, STAGE2, EVALUATION = "stage1", "stage2", "evaluation"
 """Kinds of a job, and of the record it leaves."""
 
-COSTS = {STAGE1: 1.3, STAGE2: 1.0, EVALUATION: 0.1}
+COSTS = {STAGE1: 1.8, STAGE2: 1.0, EVALUATION: 0.1}
 """Time of a job beside a stage-2 run of the same network, for the estimate of the time left."""
 CSN_COST = 2.0
 
