@@ -134,15 +134,12 @@ def draw_learning_curve(study: Study, path: Path) -> Path:
             scratch = rows["scratch"].cells.get(name) if "scratch" in rows else None
             if scratch:
                 axes.axhline(scratch.value, color=GREY, linestyle=(0, (4, 1.5)), linewidth=1.2)
-                axes.annotate(
-                    "no stage 1", (0.98, scratch.value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                    fontsize=8, color=GREY,
-                )  # fmt: skip
             axes.set(title=name, xlabel="stage-1 clips", xscale="log")
             axes.set_xticks(sorted(counted.values()), [f"{count:,}" for count in sorted(counted.values())], minor=False)
             axes.minorticks_off()
         panels[0].set_ylabel("AUC, %")
-        footnote(figure, f"Same epochs: fewer clips are fewer steps too. {bars(study)}. {origin(study)}")
+        dashed = "Dashed: no stage 1. " if "scratch" in rows else ""
+        footnote(figure, f"{dashed}Same epochs: fewer clips are fewer steps too. {bars(study)}. {origin(study)}")
     return path
 
 
