@@ -36,6 +36,7 @@ DEFAULT = 1.0
 LOWEST, HIGHEST = 0.65, 0.98
 CONTROL = 0.60
 FRAMES = 26
+EPOCHS = 18
 
 
 def benchmark_size(test_pairs: int) -> SynthSize:
@@ -49,9 +50,9 @@ def benchmark_size(test_pairs: int) -> SynthSize:
 
 
 def detector_recipe() -> Recipe:
-    """The demo's network and stage 2, half as long again, for it starts from scratch."""
+    """The demo's network and stage 2 with more epochs, for it starts from scratch."""
     demo = load_recipe("demo")
-    longer = dataclasses.replace(demo.stage2, epochs=demo.stage2.epochs * 3 // 2)
+    longer = dataclasses.replace(demo.stage2, epochs=EPOCHS)
     return dataclasses.replace(demo, name="strength", stage2=longer)
 
 

@@ -298,9 +298,9 @@ def test_a_summary_gives_the_same_table_without_clip_logits(tmp_path):
     assert "has no column stage2/csn-seed0" in write_report(copy).to_text().replace("\n  ", " ")
 
 
-@pytest.mark.parametrize("name", ["table", "audit"])
+@pytest.mark.parametrize("name", ["table", "ssl-weight", "audit", "ablation"])
 def test_the_published_study_still_gives_its_published_numbers(tmp_path, name):
-    place = Path(__file__).parents[1] / "benchmarks/results/2026-11-25-study" / name
+    place = Path(__file__).parents[1] / "benchmarks/results/2026-11-26-study" / name
     kept = pd.read_csv(place / "report" / "table.csv", keep_default_na=False)
     made = pd.read_csv(write_report(place, tmp_path).files[1], keep_default_na=False)
     pd.testing.assert_frame_equal(made, kept, check_dtype=False, rtol=1e-3)
