@@ -20,8 +20,8 @@ import numpy as np
 from scipy.stats import norm
 
 import tdd
+from tdd.machine.parallel import parallel_map
 from tdd.metrics import auc_interval, compare_areas
-from tdd.parallel import parallel_map
 
 SIZES = ((40, 40), (140, 140), (340, 178))
 """Fakes and reals: small, FaceShifter's test set, Celeb-DF-v2's."""

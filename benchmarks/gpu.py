@@ -39,11 +39,11 @@ from tdd.config import Recipe, load_recipe, override
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
 from tdd.data.store import ClipStore, write_clip, write_index
 from tdd.detect import Detection, detect, training_clips
-from tdd.files import write_json
+from tdd.machine.files import write_json
 from tdd.models import build_backbone
-from tdd.models.published import to_own
-from tdd.paper import ROWS
 from tdd.pretrain import Pretraining, pretrain
+from tdd.records.paper import ROWS
+from tdd.weights.published import to_own
 from tests.models.test_network_golden import CASES
 from tests.published import GOLDEN, published_state
 
@@ -441,7 +441,7 @@ def stages(bench: Bench, store: ClipStore) -> dict[str, Any]:
         parts = {name: {k: v.clone() for k, v in state.items()} for name, state in stage.parts().items()}
         del source, stage
 
-        from tdd.checkpoints import Weights
+        from tdd.weights.checkpoints import Weights
 
         labelled = training_clips(store, recipe, 0)
         weights = Weights("stage1", backbone, parts, {}, None)

@@ -21,16 +21,16 @@ import torch
 from matplotlib.figure import Figure
 
 import tdd
-from tdd.checkpoints import import_weights
 from tdd.config import Recipe, load_recipe
 from tdd.data.store import ClipStore
 from tdd.detect import detect
-from tdd.detector import load_detector
-from tdd.evaluate import score_test_videos
+from tdd.evaluation.evaluate import score_test_videos
 from tdd.preprocess.prepare import prepare
-from tdd.studies import SCRATCH
+from tdd.records.plans import SCRATCH
 from tdd.synth.sizes import SIZES, SynthSize
 from tdd.synth.trees import write_benchmark
+from tdd.weights.checkpoints import import_weights
+from tdd.weights.detector import load_detector
 
 DEFAULT = 1.0
 LOWEST, HIGHEST = 0.65, 0.98

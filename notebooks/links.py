@@ -31,7 +31,7 @@ if "google.colab" in sys.modules:
     %pip install -q "/content/tdd[synth]" {keep}"""
 
 CHOICE_CELL = """\
-from tdd.workspace import Workspace, versions
+from tdd.notebook.workspace import Workspace, versions
 
 RECIPE = "demo"  # real data: "paper", or "colab" on one GPU of 15 GB
 DATA = None  # real data: their folder, laid out as data/README.md says; for instance "../data"

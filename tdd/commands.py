@@ -12,12 +12,12 @@ from rich.console import Console
 from tdd.errors import TddError
 
 if TYPE_CHECKING:
-    from tdd.cluster import RayCluster
-    from tdd.predict import VideoScorer
+    from tdd.evaluation.predict import VideoScorer
+    from tdd.machine.cluster import RayCluster
 
 
 def _cluster(args: argparse.Namespace, gpus: float | None = 0.0) -> RayCluster | None:
-    from tdd.cluster import RayCluster
+    from tdd.machine.cluster import RayCluster
 
     if args.engine == "ray":
         return RayCluster(args.ray_address, gpus)
@@ -36,7 +36,7 @@ def demo(args: argparse.Namespace, console: Console) -> None:
 
 def synth(args: argparse.Namespace, console: Console) -> None:
     """Write the synthetic benchmark."""
-    from tdd.progress import step
+    from tdd.machine.progress import step
     from tdd.synth.trees import write_benchmark
 
     with step("Synthetic videos", console) as progress:
@@ -49,9 +49,9 @@ def synth(args: argparse.Namespace, console: Console) -> None:
 def prepare_store(args: argparse.Namespace, console: Console) -> None:
     """Data sets to a clip store."""
     from tdd.config import load_recipe
+    from tdd.machine.progress import step
     from tdd.preprocess.catalog import count_table
     from tdd.preprocess.prepare import prepare
-    from tdd.progress import step
 
     cluster, clip = _cluster(args), load_recipe(args.recipe).clip
     if args.landmarks == "auto":
@@ -74,9 +74,9 @@ def _report_fetch(console: Console) -> Callable[[str, int, int], None]:
 
 
 def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayCluster | None) -> None:
+    from tdd.machine.progress import step
     from tdd.preprocess.faces import FaceSettings
     from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
-    from tdd.progress import step
 
     finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
     if without_landmarks(args.root, args.out):
@@ -96,10 +96,10 @@ def inspect(args: argparse.Namespace, console: Console) -> None:
 
 def check_data(args: argparse.Namespace, console: Console) -> int:
     """Hold data sets against their official lists; the exit code is the verdict."""
-    from tdd.files import write_json
+    from tdd.machine.files import write_json
+    from tdd.machine.progress import step
     from tdd.preprocess.check import check_root
     from tdd.preprocess.check_text import print_check
-    from tdd.progress import step
 
     with step("Opening every video", console) as progress:
         report = check_root(args.root, args.deep, args.workers, progress)
@@ -127,8 +127,8 @@ def study(args: argparse.Namespace, console: Console) -> None:
     """Train and score the rows of a study."""
     from tdd.config import load_recipe
     from tdd.data.store import ClipStore
-    from tdd.progress import step
-    from tdd.studies import plan_study
+    from tdd.machine.progress import step
+    from tdd.records.plans import plan_study
     from tdd.study import StudyProgress, run_study, study_jobs
 
     recipe = load_recipe(args.recipe)
@@ -150,7 +150,7 @@ def study(args: argparse.Namespace, console: Console) -> None:
 def show_recipe(args: argparse.Namespace, console: Console) -> None:
     """Every value of a recipe and its origin."""
     from tdd.config import load_recipe
-    from tdd.origins import describe_recipe
+    from tdd.records.origins import describe_recipe
 
     console.print(describe_recipe(load_recipe(args.recipe)), end="", highlight=False, markup=False)
 
@@ -158,10 +158,10 @@ def show_recipe(args: argparse.Namespace, console: Console) -> None:
 def evaluate(args: argparse.Namespace, console: Console) -> None:
     """Score test videos with weights of stage 2."""
     from tdd.data.store import ClipStore
-    from tdd.evaluate import evaluate_checkpoint
-    from tdd.evaluation_text import evaluation_text
-    from tdd.progress import step
-    from tdd.selection import Protocol
+    from tdd.evaluation.evaluate import evaluate_checkpoint
+    from tdd.evaluation.selection import Protocol
+    from tdd.evaluation.texts import evaluation_text
+    from tdd.machine.progress import step
 
     protocol = Protocol(tuple(args.datasets), tuple(args.methods), args.whole_video, args.clip_stride, args.frame_step)
     with step("Scoring the test videos", console, "clips") as progress:
@@ -172,11 +172,11 @@ def evaluate(args: argparse.Namespace, console: Console) -> None:
 def robustness(args: argparse.Namespace, console: Console) -> None:
     """AUC by level of corruption."""
     from tdd.data.store import ClipStore
+    from tdd.evaluation.robustness import measure_robustness
+    from tdd.evaluation.selection import Protocol
+    from tdd.evaluation.texts import robustness_text
+    from tdd.machine.progress import step
     from tdd.plots.robustness import draw_robustness
-    from tdd.progress import step
-    from tdd.robustness import measure_robustness
-    from tdd.robustness_text import robustness_text
-    from tdd.selection import Protocol
 
     protocol = Protocol(tuple(args.datasets), tuple(args.methods))
     with step("Damaging and scoring the test videos", console, "videos") as progress:
@@ -191,7 +191,7 @@ def robustness(args: argparse.Namespace, console: Console) -> None:
 
 def import_weights(args: argparse.Namespace, console: Console) -> None:
     """A published file to weights of this package."""
-    from tdd.importing import import_published
+    from tdd.weights.importing import import_published
 
     done = import_published(args.file, args.out, args.backbone, args.time_axis, args.mean_face)
     console.print(f"{args.out} now holds {done.to_text()}", highlight=False, markup=False)
@@ -199,16 +199,16 @@ def import_weights(args: argparse.Namespace, console: Console) -> None:
 
 def show_weights(args: argparse.Namespace, console: Console) -> None:
     """What a folder of weights holds."""
-    from tdd.inspection import weights_text
+    from tdd.weights.inspection import weights_text
 
     console.print(weights_text(args.folder), highlight=False, markup=False)
 
 
 def predict(args: argparse.Namespace, console: Console) -> None:
     """Score a video, or each video of a folder."""
-    from tdd.files import disk_errors_told, write_json
+    from tdd.evaluation.predict import write_table
+    from tdd.machine.files import disk_errors_told, write_json
     from tdd.plots.timeline import draw_timeline
-    from tdd.predict import write_table
 
     if args.video.is_dir():
         _predict_folder(args, console)
@@ -226,7 +226,7 @@ def predict(args: argparse.Namespace, console: Console) -> None:
 
 
 def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
-    from tdd.predict import VideoScorer
+    from tdd.evaluation.predict import VideoScorer
     from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 
     settings = FaceSettings(args.detector, longest_gap=args.longest_gap)
@@ -238,8 +238,8 @@ def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
 
 
 def _predict_folder(args: argparse.Namespace, console: Console) -> None:
-    from tdd.predict import predict_folder, write_table
-    from tdd.progress import step
+    from tdd.evaluation.predict import predict_folder, write_table
+    from tdd.machine.progress import step
 
     if args.json or args.png or not args.csv:
         raise TddError(f"{args.video} is a folder: give --csv FILE for its videos; --json and --png go with one video.")
@@ -260,9 +260,9 @@ def _predict_folder(args: argparse.Namespace, console: Console) -> None:
 def report(args: argparse.Namespace, console: Console) -> None:
     """Tables and figures of the studies in a folder."""
     from tdd.plots import draw_figures
-    from tdd.report import write_report
-    from tdd.results import find_studies
-    from tdd.summary import write_summary
+    from tdd.records.results import find_studies
+    from tdd.records.summary import write_summary
+    from tdd.report.write import write_report
 
     for place in find_studies(args.folder):
         out = args.out / place.relative_to(args.folder) if args.out else place

@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ PAPER = "paper"
 REALFORENSICS = "RealForensics"
 RELEASED = "released code"
 OURS = "this package"
+
+STAGE1, STAGE2, EVALUATION = "stage1", "stage2", "evaluation"
+"""Kinds of a run, and of the record it leaves."""
 
 TIMESTAMPS = "timestamps"
 RELABELLED = "relabelled"
@@ -205,6 +208,16 @@ STAGE1_FINDINGS = ("channels_as_time", "full_lrw_schedule")
 EVALUATION_FINDINGS = ("drop_last_clips", "short_celeb_list")
 """The findings that stage 1 depends on, and those that change nothing but which clips are scored."""
 
+_NOT_READ = {
+    STAGE1: (
+        "name", "machine", "stage2", "evaluation", "noise.time_mask_stage2",
+        *(f"findings.{f.name}" for f in fields(FindingsConfig) if f.name not in STAGE1_FINDINGS),
+    ),
+    STAGE2: ("name", "machine"),
+    EVALUATION: ("name", "machine"),
+}  # fmt: skip
+"""Sections and settings, by dotted path, that the result of each kind of run does not depend on."""
+
 
 @dataclass(frozen=True)
 class MachineConfig:
@@ -265,6 +278,30 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain values, as saved in run records."""
         return dataclasses.asdict(self)
+
+    def read_by(self, kind: str, backbone: str) -> dict[str, Any]:
+        """The settings that the result of a run depends on: where two runs agree in them, one can stand for the other.
+
+        The one answer to which rows share a stage 1, which finished runs are of other settings, and whose resume point
+        a run may take up.
+
+        Args:
+            kind: of the run: ``STAGE1``, ``STAGE2`` or ``EVALUATION``.
+            backbone: its network; the sizes of the others do not count.
+
+        Returns:
+            nested plain values, as :meth:`to_dict` gives them, without what such a run never reads.
+        """
+        values = self.to_dict()
+        for path in _NOT_READ[kind]:
+            *sections, name = path.split(".")
+            place = values
+            for section in sections:
+                place = place[section]
+            del place[name]
+        networks = values["model"]["backbones"]
+        values["model"]["backbones"] = {name: sizes for name, sizes in networks.items() if name == backbone}
+        return values
 
 
 def _require(condition: bool, rule: str, name: str) -> None:
@@ -336,7 +373,7 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
 def _build(cls: type, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise TddError(f"{where} must be a mapping of settings, not {values!r}.")
-    known = {f.name: f for f in dataclasses.fields(cls)}
+    known = {f.name: f for f in fields(cls)}
     unknown = [key for key in values if key not in known]
     if unknown:
         raise TddError(f"{where} has no setting '{unknown[0]}'; its settings are: {', '.join(known)}.")

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from tdd.config import load_recipe
 from tdd.errors import TddError
-from tdd.files import check_space, check_writable, write_json
+from tdd.machine.files import check_space, check_writable, write_json
+from tdd.machine.progress import step
 from tdd.plots import draw_figures
 from tdd.preprocess.prepare import prepare
-from tdd.progress import step
-from tdd.records import STUDY, Check, read_record
-from tdd.report import Report, write_report
-from tdd.studies import TABLE, select_rows
+from tdd.records.plans import TABLE, select_rows
+from tdd.records.record import STUDY, Check, read_record
+from tdd.report.report import Report
+from tdd.report.write import write_report
 from tdd.study import Job, StudyProgress, run_study, study_jobs
 from tdd.synth.trees import write_benchmark
 

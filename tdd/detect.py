@@ -15,24 +15,24 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from tdd.calibrate import calibrate, known_calibration
-from tdd.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
-from tdd.config import Recipe
+from tdd.config import EVALUATION, STAGE1, STAGE2, Recipe
 from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import CompanionBatches, DetectionClips, EpochBatches, loader, pick_words, usable
 from tdd.data.store import ClipStore
-from tdd.detector import Detector, load_detector, require_same_network
-from tdd.evaluate import score_clips, to_scoring_device, write_scores
-from tdd.files import sha256
+from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
+from tdd.evaluation.selection import evaluation_clips, validation_clips
 from tdd.losses import detection_loss, logit_shift, prediction_loss
+from tdd.machine.files import sha256
 from tdd.metrics import video_scores
+from tdd.metrics.kept_calibration import calibrate, known_calibration
+from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import FACEFORENSICS, LRW, REAL
-from tdd.pretrain import Branch, build_predictor, video_backbone
-from tdd.records import Clock, Record, read_record
-from tdd.resume import RESUME
-from tdd.rows import Row
-from tdd.selection import evaluation_clips, validation_clips
-from tdd.training import Report, Stage, adamp, fit, warmup_constant
+from tdd.records.record import Clock, Record, read_record
+from tdd.records.rows import Row
+from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
+from tdd.training.resume import RESUME
+from tdd.weights.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
+from tdd.weights.detector import Detector, load_detector, require_same_network
 
 
 class Auxiliary(nn.Module):
@@ -76,7 +76,10 @@ class Detection(Stage):
 
     def __init__(self, row: Row, recipe: Recipe, shift: float, steps_per_epoch: int, weights: Weights | None) -> None:
         """Start from stage-1 ``weights``, or from scratch without; no teacher is built when ``ssl_weight`` is 0."""
-        super().__init__()
+        super().__init__({
+            "backbone": row.backbone, "ssl_weight": row.ssl_weight, "shift": shift, "steps_per_epoch": steps_per_epoch,
+            "recipe": recipe.read_by(STAGE2, row.backbone),
+        })  # fmt: skip
         self.micro_batches = recipe.stage2.micro_batches
         self.recipe, self.shift, self.ssl_weight, self.steps_per_epoch = recipe, shift, row.ssl_weight, steps_per_epoch
         self.sign = -1 if recipe.findings.repel_teacher else 1
@@ -155,7 +158,7 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
 
 
 def calibration_of(detector: Detector, store: ClipStore, recipe: Recipe) -> dict[str, Any]:
-    """Temperature and bias from the validation videos of FaceForensics++: see :func:`tdd.calibrate.calibrate`."""
+    """Temperature and bias from the validation videos of FaceForensics++: see :mod:`tdd.metrics.kept_calibration`."""
     clips = validation_clips(store, recipe)
     if clips.empty:
         return {"reason": "the store holds no validation videos of FaceForensics++"}
@@ -194,7 +197,7 @@ def detect(
         return finished
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    weights = import_weights(stage1, "stage1", row.backbone) if stage1 else None
+    weights = import_weights(stage1, STAGE1, row.backbone) if stage1 else None
     if weights:
         require_same_network(weights, recipe, str(stage1))
     clips = training_clips(store, recipe, seed, clean=bool(weights and row.ssl_weight))
@@ -208,9 +211,9 @@ def detect(
     parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
     info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
     info["calibration"] = kept
-    export_weights(run, Weights("stage2", row.backbone, parts, info, store.mean_face()))
+    export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))
     Record(
-        kind="stage2", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+        kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": clips.clips, "logit_shift": clips.shift},
         history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
         **clock.read(),
@@ -240,13 +243,13 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
         return finished
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    weights = import_weights(trained, "stage2", row.backbone)
+    weights = import_weights(trained, STAGE2, row.backbone)
     detector, kept = load_detector(weights)[0], weights.info.get("calibration") or {}
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
     metrics = write_scores(detector, store, recipe, run, known_calibration(kept))
     Record(
-        kind="evaluation", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+        kind=EVALUATION, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
         row=row.describe(), calibration=kept, **clock.read(),
     ).write(run)  # fmt: skip

@@ -17,28 +17,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdd.checkpoints import AUDIO, Weights, export_weights, weights_info
-from tdd.collapse import GROUP, clip_retrieval, collapse_warnings, feature_spread, frame_retrieval, position_share
-from tdd.config import Recipe
+from tdd.config import STAGE1, Recipe
 from tdd.data.audio import MEL_PER_FRAME
 from tdd.data.augment import mask_log_mel, mask_video, normalise
 from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, pick_words
 from tdd.data.store import ClipStore
 from tdd.losses import prediction_loss
-from tdd.models import (
-    AudioResNet,
-    Backbone,
-    Predictor,
-    Prober,
-    Projector,
-    accepted_arguments,
-    build_backbone,
-    full_arguments,
-)
+from tdd.models import AudioResNet, Prober
+from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import LRW
-from tdd.records import UNREAD, Check, Clock, Record, read_record
-from tdd.resume import RESUME
-from tdd.training import Report, Stage, adamp, constant, fit, warmup_cosine
+from tdd.records.record import Check, Clock, Record, read_record
+from tdd.training.collapse import GROUP, CollapseWatch
+from tdd.training.loop import Report, Stage, adamp, constant, fit, warmup_cosine
+from tdd.training.resume import RESUME
+from tdd.weights.checkpoints import AUDIO, Weights, export_weights, weights_info
 
 LRW_TRAINING_CLIPS = 488_763
 """Training clips of the whole of LRW, for which the released code computes its schedule (finding A5)."""
@@ -47,61 +39,20 @@ RETRIEVAL_TARGET = 0.4
 """Clip retrieval among 32 that stage 1 should reach on the demo (chance 0.03)."""
 
 
-class Branch(nn.Module):
-    """A network and its projector: a student, or a teacher. Shape: clip to projections (B, C, T)."""
-
-    def __init__(self, backbone: Backbone | AudioResNet, projection: int) -> None:
-        """Put a projector of ``projection`` channels on ``backbone``."""
-        super().__init__()
-        self.backbone = backbone
-        self.projector = Projector(backbone.out_channels, projection)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, C, T) and their projections (B, projection, T)."""
-        features = self.backbone(x)
-        return features, self.projector(features)
-
-
-def video_arguments(name: str, recipe: Recipe) -> dict[str, Any]:
-    """All arguments of the named backbone at the recipe's size.
-
-    Raises:
-        TddError: unknown name or argument.
-    """
-    arguments = dict(recipe.model.backbones.get(name, {}))
-    accepted = accepted_arguments(name)
-    if "input_size" in accepted:
-        arguments["input_size"] = recipe.clip.input_size
-    if "time_axis" in accepted and recipe.findings.channels_as_time:
-        arguments["time_axis"] = "as_released"
-    return full_arguments(name, **arguments)
-
-
-def video_backbone(name: str, recipe: Recipe) -> Backbone:
-    """The named backbone at the recipe's size.
-
-    Raises:
-        TddError: unknown name or argument, or a size the network cannot take.
-    """
-    return build_backbone(name, **video_arguments(name, recipe))
-
-
-def build_predictor(recipe: Recipe) -> Predictor:
-    """A predictor between projections, at the recipe's size."""
-    return Predictor(recipe.model.projection, out_channels=recipe.model.projection, **recipe.model.predictor)
-
-
 class Pretraining(Stage):
     """The stage-1 networks and what one step does with them."""
 
-    unread = UNREAD["stage1"]
+    watch: CollapseWatch
 
     def __init__(self, backbone: str, recipe: Recipe, words: int, steps_per_epoch: int) -> None:
         """Build students, their predictors, teachers as copies of the students, and the prober over ``words`` words.
 
         Without audio the audio networks are not built.
         """
-        super().__init__()
+        super().__init__({
+            "backbone": backbone, "words": words, "steps_per_epoch": steps_per_epoch,
+            "recipe": recipe.read_by(STAGE1, backbone),
+        })  # fmt: skip
         self.recipe, self.steps_per_epoch, self.micro_batches = recipe, steps_per_epoch, recipe.stage1.micro_batches
         projection = recipe.model.projection
         self.video = Branch(video_backbone(backbone, recipe), projection)
@@ -112,7 +63,7 @@ class Pretraining(Stage):
         for teacher in filter(None, (self.video_teacher, self.audio_teacher)):
             teacher.requires_grad_(False)
         self.prober = Prober(self.video.backbone.out_channels, words)
-        self._validation: list[dict[str, Tensor]] = []
+        self.watch = CollapseWatch(words)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         """Both predictions, both targets, and the sum of their losses; the prober learns beside them."""
@@ -149,34 +100,11 @@ class Pretraining(Stage):
                 slow.lerp_(fast, 1 - momentum)
 
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        """Keep what the collapse watch needs of the validation clips."""
-        video = normalise(batch["clean"])
-        features, projection = self.video(video)
-        target, video_target = self._targets(video, batch["mel"])
-        self._validation.append({
-            "prediction": self.video_predictor(projection),
-            "target": target,
-            "video_target": video_target,
-            "correct": (self.prober(features).argmax(1) == batch["word"]).float(),
-        })  # fmt: skip
-
-    def validation_metrics(self) -> dict[str, float]:
-        """The collapse watch over all validation clips."""
-        if not self._validation:
-            return {}
-        whole = {name: torch.cat([part[name] for part in self._validation]) for name in self._validation[0]}
-        self._validation = []
-        return {
-            "target_std": feature_spread(whole["video_target"]),
-            "retrieval": clip_retrieval(whole["prediction"], whole["target"]),
-            "position_share": position_share(whole["target"]),
-            "frame_retrieval": frame_retrieval(whole["prediction"], whole["target"]),
-            "prober": float(whole["correct"].mean()),
-        }
-
-    def watch(self, history: list[dict[str, float]]) -> list[str]:
-        """What the collapse watch says of ``history``."""
-        return collapse_warnings(history, self.prober.linear.out_features)
+        """Show the collapse watch what becomes of validation clips."""
+        features, projection = self.video(normalise(batch["clean"]))
+        target, video_target = self._targets(normalise(batch["clean"]), batch["mel"])
+        named = self.prober(features).argmax(1)
+        self.watch.update(self.video_predictor(projection), target, video_target, named == batch["word"])
 
     def configure_optimizers(self) -> Any:
         """AdamP: warm-up and cosine for all but the predictors, which keep their base rate."""
@@ -222,7 +150,7 @@ def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int, audio
 
 
 def _collapse_check(backbone: str, stage: Pretraining) -> dict[str, Any]:
-    found = stage.watch(stage.history)
+    found = stage.watch.warnings(stage.history)
     said = " ".join(found) or f"no sign of collapse in {len(stage.history)} epochs."
     return Check("collapse watch", len(found), 0, f"stage 1 of {backbone}: {said}", "<=").to_dict()
 
@@ -266,9 +194,9 @@ def pretrain(
     heard = stage.audio_parts()
     if heard:
         export_weights(run / AUDIO, Weights("stage1_audio", backbone, heard, info, store.mean_face()))
-    export_weights(run, Weights("stage1", backbone, stage.parts(), info, store.mean_face()))
+    export_weights(run, Weights(STAGE1, backbone, stage.parts(), info, store.mean_face()))
     Record(
-        kind="stage1", name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+        kind=STAGE1, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": len(clips), "words": len(clips.words)}, history=stage.history,
         metrics=last, row={"backbone": backbone}, **clock.read(),
         checks=[_retrieval_check(backbone, last, len(checked), recipe.stage1.audio), _collapse_check(backbone, stage)],

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tdd.config import MachineConfig, Recipe, recipe_from_dict
+from tdd.config import EVALUATION, STAGE1, STAGE2, MachineConfig, Recipe, recipe_from_dict
 from tdd.data.store import SIZES, ClipStore
 from tdd.errors import TddError
-from tdd.files import check_writable, held_alone, write_json
+from tdd.machine.files import check_writable, held_alone, write_json
+from tdd.machine.parallel import Engine, cpu_count
+from tdd.machine.scheduler import Scheduler, process_engine
 from tdd.names import CELEB_DF_METHOD, FACESHIFTER
-from tdd.parallel import Engine, cpu_count
-from tdd.records import FAILURE, STUDY, UNREAD, read_record
-from tdd.rows import Row, stage1_digest, stage1_recipe
-from tdd.scheduler import Scheduler, process_engine
-from tdd.studies import Plan
-
-STAGE1, STAGE2, EVALUATION = "stage1", "stage2", "evaluation"
-"""Kinds of a job, and of the record it leaves."""
+from tdd.records.plans import Plan
+from tdd.records.record import FAILURE, STUDY, read_record
+from tdd.records.rows import Row, stage1_digest, stage1_recipe
 
 COSTS = {STAGE1: 1.8, STAGE2: 1.0, EVALUATION: 0.1}
 """Time of a job beside a stage-2 run of the same network, for the estimate of the time left."""
@@ -173,11 +170,8 @@ def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, fingerprint: str) ->
     if record is None:
         return
     present, wanted = recipe_from_dict(record["recipe"]), job.recipe(recipe)
-    if job.kind == STAGE1:
-        present = stage1_recipe(present, job.row.backbone)
-    unread = UNREAD.get(job.kind, UNREAD[STAGE2])
-    same = {key: value for key, value in present.to_dict().items() if key not in unread}
-    if same != {key: value for key, value in wanted.to_dict().items() if key not in unread}:
+    backbone = job.row.backbone
+    if present.read_by(job.kind, backbone) != wanted.read_by(job.kind, backbone):
         what = "other settings"
     elif record["data"]["fingerprint"] != fingerprint:
         what = "other data"

@@ -12,7 +12,7 @@ from tdd.config import load_recipe
 from tdd.data.store import ClipStore
 from tdd.detect import detect
 from tdd.pretrain import pretrain
-from tdd.studies import TABLE
+from tdd.records.plans import TABLE
 
 ROWS = {row.id: row for row in TABLE.rows}
 STOPPED = "stopped"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tdd.data.store import ClipStore, write_clip, write_index
-from tdd.files import write_json
+from tdd.machine.files import write_json
 from tdd.preprocess.crops import mean_face
 from tests.preprocess.trees import face_points
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tdd.predict import predict_video
+from tdd.evaluation.predict import predict_video
 from tdd.synth.example import write_half_forged
 
 webdriver = pytest.importorskip("selenium.webdriver")

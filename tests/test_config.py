@@ -7,7 +7,7 @@ import pytest
 import tdd
 from tdd.config import OptimiserConfig, Recipe, load_recipe, recipe_from_dict, recipe_names, scaled_rate
 from tdd.errors import TddError
-from tdd.origins import describe_recipe
+from tdd.records.origins import describe_recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -10,8 +10,8 @@ from rich.console import Console
 from tdd.config import load_recipe
 from tdd.demo import run_demo, study_checks
 from tdd.errors import TddError
-from tdd.files import write_json
-from tdd.studies import TABLE, select_rows
+from tdd.machine.files import write_json
+from tdd.records.plans import TABLE, select_rows
 from tdd.study import study_jobs
 
 ROWS = ["csn", "ssl_0.0", "ssl_0.3", "scratch"]

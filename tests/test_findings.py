@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 import torch
 
-from tdd.checkpoints import import_weights
 from tdd.config import FindingsConfig, load_recipe
 from tdd.detect import Auxiliary, Detection, training_clips
-from tdd.evaluate import evaluation_clips
-from tdd.paper import ROWS
-from tdd.pretrain import Pretraining, pretrain, video_backbone
+from tdd.evaluation.evaluate import evaluation_clips
+from tdd.models.build import video_backbone
+from tdd.pretrain import Pretraining, pretrain
+from tdd.records.paper import ROWS
+from tdd.weights.checkpoints import import_weights
 from tests.stores import random_store
 
 TINY = load_recipe("tiny")

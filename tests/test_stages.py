@@ -8,16 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tdd.checkpoints import import_weights
 from tdd.config import load_recipe, override
 from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
 from tdd.detect import Detection, detect, training_clips
 from tdd.errors import TddError
-from tdd.evaluate import clip_starts, evaluation_clips, score_clips
+from tdd.evaluation.evaluate import clip_starts, evaluation_clips, score_clips
 from tdd.pretrain import Pretraining, pretrain
-from tdd.studies import SCRATCH, TABLE
-from tdd.training import warmup_constant, warmup_cosine
+from tdd.records.plans import SCRATCH, TABLE
+from tdd.training.loop import warmup_constant, warmup_cosine
+from tdd.weights.checkpoints import import_weights
 from tests.stores import random_store
 
 RECIPE = load_recipe("tiny")
@@ -144,11 +144,11 @@ def test_a_run_stopped_after_an_epoch_goes_on_to_the_same_end(stage1, store, tmp
 
 
 def test_the_collapse_watch_is_kept_in_the_record(store, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("tdd.pretrain.position_share", lambda _: 0.0)
-    monkeypatch.setattr("tdd.pretrain.feature_spread", lambda _: 0.9)
+    monkeypatch.setattr("tdd.training.collapse.position_share", lambda _: 0.0)
+    monkeypatch.setattr("tdd.training.collapse.feature_spread", lambda _: 0.9)
     check = pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "healthy")["checks"][-1]
     assert check["passed"] and "no sign of collapse in 2 epochs" in check["sentence"]
-    monkeypatch.setattr("tdd.pretrain.feature_spread", lambda _: 0.01)
+    monkeypatch.setattr("tdd.training.collapse.feature_spread", lambda _: 0.01)
     check = pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "run")["checks"][-1]
     assert not check["passed"] and check["value"] == 1
     assert "after epoch 2 the spread of the targets is 0.01" in check["sentence"]

@@ -9,9 +9,9 @@ import pytest
 
 from tdd.config import load_recipe, override
 from tdd.errors import TddError
-from tdd.files import held_alone
-from tdd.records import read_record
-from tdd.studies import PROPOSED, SCRATCH, TABLE, Plan, finding_rows, select_rows
+from tdd.machine.files import held_alone
+from tdd.records.plans import PROPOSED, SCRATCH, TABLE, Plan, finding_rows, select_rows
+from tdd.records.record import read_record
 from tdd.study import run_study, study_jobs
 from tests.stores import random_store
 

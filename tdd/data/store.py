@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from tdd.config import ClipConfig
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
-from tdd.files import read_json, whole_file, write_json
+from tdd.machine.files import read_json, whole_file, write_json
 
 INDEX = "index.parquet"
 MEAN_FACE = "mean_face.npy"

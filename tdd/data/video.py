@@ -15,7 +15,7 @@ import numpy as np
 from tdd.config import RELABELLED, TIMESTAMPS
 from tdd.data.clock import FPS, to_25_fps
 from tdd.errors import TddError
-from tdd.files import whole_file
+from tdd.machine.files import whole_file
 
 SAMPLE_RATE = 16_000
 """Audio samples per second, Hz, of every clip."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdd.models.backbones.vivit import SelfAttention
+from tdd.models.attention import SelfAttention
 from tdd.models.contract import require_batch, require_features, require_positive
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from tdd.data.store import INDEX, ClipStore
-from tdd.files import check_writable
+from tdd.machine.files import check_writable
 from tdd.plots.attention import attentive_run, draw_attention
 from tdd.plots.contact import draw_contact_sheet
 from tdd.plots.curves import draw_learning_curve, draw_roc, draw_ssl_weight
 from tdd.plots.rows import draw_differences, draw_methods, draw_scores
 from tdd.plots.table import draw_table
 from tdd.plots.training import draw_stage1, draw_stage2
-from tdd.report import make_report
-from tdd.results import load_study
+from tdd.records.results import load_study
+from tdd.report.write import make_report
 
 __all__ = [
     "draw_attention",

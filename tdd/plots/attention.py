@@ -12,7 +12,7 @@ from tdd.data.augment import eval_view, normalise
 from tdd.data.store import ClipStore
 from tdd.names import CELEB_DF, FACEFORENSICS, FACESHIFTER
 from tdd.plots.style import BLUE, drawing, footnote, origin
-from tdd.results import Run, Study
+from tdd.records.results import Run, Study
 
 FRAMES = 5
 """Frames of a clip that are shown."""
@@ -40,8 +40,8 @@ def draw_attention(study: Study, run: Run, store: ClipStore, path: Path) -> Path
     """
     import torch
 
-    from tdd.checkpoints import import_weights
-    from tdd.detector import load_detector
+    from tdd.weights.checkpoints import import_weights
+    from tdd.weights.detector import load_detector
 
     detector, recipe = load_detector(import_weights(study.folder / run.path, "stage2"))
     clips = [(title, video) for dataset, label, title in _CHOSEN if (video := _video(store, dataset, label, title))]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from tdd import paper
 from tdd.metrics import roc_band, roc_curve
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, origin, row_ink
-from tdd.result_table import Cell, ResultRow, result_rows, videos_of
-from tdd.results import Study, on_test_set
+from tdd.records import paper
+from tdd.records.results import Study, on_test_set
+from tdd.report.table import Cell, ResultRow, result_rows, videos_of
 
 LOWEST_FPR = 0.01
 """Where the logarithmic axis begins: fewer than a hundred reals cannot tell much below it."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from tdd.perturb import CORRUPTIONS, LEVELS
+from tdd.evaluation.perturb import CORRUPTIONS, LEVELS
+from tdd.evaluation.texts import by_level, datasets_of, untouched
 from tdd.plots.style import BACKBONE_NAMES, BLUE, GREEN, GREY, INK, ORANGE, drawing, footnote
-from tdd.robustness_text import by_level, datasets_of, untouched
 
 INKS = (BLUE, ORANGE, GREEN, INK, GREY)
 COLUMNS = 4
@@ -19,7 +19,7 @@ COLUMNS = 4
 
 
 def draw_robustness(record: Mapping[str, Any], path: Path) -> Path:
-    """Draw a record of :func:`tdd.robustness.measure_robustness`; bands are 95% limits over videos (DeLong).
+    """Draw a record of :func:`tdd.evaluation.robustness.measure_robustness`; bands are 95% limits over videos (DeLong).
 
     The last panel holds the mean over the corruptions that touched a video, at the levels that all of them were
     measured at, and has no band: they share their videos.

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from tdd import paper
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, origin
-from tdd.result_table import COLUMNS, SEEN, ResultRow, result_rows, videos_of
-from tdd.results import TEST_SETS, Study
+from tdd.records import paper
+from tdd.records.results import TEST_SETS, Study
+from tdd.report.table import COLUMNS, SEEN, ResultRow, result_rows, videos_of
 
 _AUC_MAP = LinearSegmentedColormap.from_list("auc", [ORANGE, "#ffffff", BLUE])
 """Orange below chance, white at it, blue above."""

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from tdd.data.store import ClipStore
 from tdd.data.video import FPS, VideoFile
 from tdd.errors import TddError
-from tdd.files import check_writable
+from tdd.machine.files import check_writable
 from tdd.plots.style import BLUE, GREY, INK, drawing, footnote
 from tdd.preprocess.catalog import catalog_rows
 from tdd.preprocess.finding import landmarks_of

@@ -13,9 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tdd.files import write_atomically
-from tdd.paper import ROWS
-from tdd.results import Study
+from tdd.machine.files import write_atomically
+from tdd.records.paper import ROWS
+from tdd.records.results import Study
 
 INK = "#222222"
 GREY = "#8a8a8a"

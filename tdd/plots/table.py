@@ -8,11 +8,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from tdd import paper
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing
-from tdd.report import Report, cell_text
-from tdd.result_table import COLUMNS, ResultRow, ranking
-from tdd.results import SYNTHETIC_SENTENCE
+from tdd.records import paper
+from tdd.records.results import SYNTHETIC_SENTENCE
+from tdd.report.report import Report, cell_text
+from tdd.report.table import COLUMNS, ResultRow, ranking
 
 _RANK_INK = {1: ORANGE, 2: BLUE, 0: INK}
 _PLACES = (0.395, 0.515, 0.70, 0.885, 0.995)

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tdd.data.video import FPS
+from tdd.evaluation.prediction import Prediction
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote
-from tdd.prediction import Prediction
 
 LETTERS = "ABC"
 MOMENTS = 3

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from tdd.collapse import GROUP
 from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREEN, GREY, drawing, footnote, origin, row_ink
-from tdd.results import Study, first_rows
+from tdd.records.results import Study, first_rows
+from tdd.training.collapse import GROUP
 
 _PANELS = (
     ("loss", "loss (two negative cosines)"),

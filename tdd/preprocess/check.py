@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tdd.errors import TddError
+from tdd.machine.parallel import Progress, parallel_map
 from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, LRW, REAL, SPLITS
-from tdd.parallel import Progress, parallel_map
 from tdd.preprocess.catalog import datasets_in, list_videos, require_unique
 from tdd.preprocess.expected import LRW_SHORT_VAL, SYNTHETIC_MARK, Counts, count_videos, expected_counts
 from tdd.preprocess.layouts import COMPRESSION, Video

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tdd.errors import TddError
-from tdd.files import read_json
+from tdd.machine.files import read_json
 from tdd.names import CELEB_DF, CELEB_DF_METHOD, FACEFORENSICS, FACEFORENSICS_METHODS, LRW, REAL, SPLITS
 from tdd.preprocess.layouts import Video
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tdd.errors import TddError
-from tdd.files import sha256, whole_file
+from tdd.machine.files import sha256, whole_file
 
 TIMEOUT = 30.0
 """Seconds without an answer after which a download is given up."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tdd.errors import TddError
-from tdd.files import write_atomically
+from tdd.machine.files import write_atomically
 from tdd.names import FACEFORENSICS
 from tdd.preprocess.lists import parse_pairs, read_list
 

@@ -21,11 +21,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from tdd.cluster import RayCluster
 from tdd.data.store import save_array
 from tdd.errors import TddError
-from tdd.files import check_plan, check_writable, disk_errors_told, held_alone, remove_partials, sha256, write_json
-from tdd.parallel import TRIES, Progress, cpu_count, local_engine, parallel_map
+from tdd.machine.cluster import RayCluster
+from tdd.machine.files import (
+    check_plan,
+    check_writable,
+    disk_errors_told,
+    held_alone,
+    remove_partials,
+    sha256,
+    write_json,
+)
+from tdd.machine.parallel import TRIES, Progress, cpu_count, local_engine, parallel_map
 from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.face_networks import need_package
 from tdd.preprocess.face_weights import DETECTORS, LANDMARKS, Report, find_weights

@@ -11,14 +11,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tdd.cluster import RayCluster
 from tdd.config import ClipConfig
 from tdd.data.store import INDEX, MEAN_FACE, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
 from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
-from tdd.files import check_plan, check_space, disk_errors_told, held_alone, read_json, remove_partials, whole_file
+from tdd.machine.cluster import RayCluster
+from tdd.machine.files import (
+    check_plan,
+    check_space,
+    disk_errors_told,
+    held_alone,
+    read_json,
+    remove_partials,
+    whole_file,
+)
+from tdd.machine.parallel import TRIES, Progress, local_engine, parallel_map
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
-from tdd.parallel import TRIES, Progress, local_engine, parallel_map
 from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.crops import face_crops, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tdd.data.video import write_video
-from tdd.files import whole_file, write_atomically
+from tdd.machine.files import whole_file, write_atomically
 from tdd.synth.camera import Scene, draw_scene, shoot
 from tdd.synth.forgery import forge
 from tdd.synth.identity import Identity, draw_identity

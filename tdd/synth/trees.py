@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tdd import __version__
 from tdd.errors import TddError
-from tdd.files import check_space, check_writable, read_json, remove_partials, write_atomically, write_json
+from tdd.machine.files import check_space, check_writable, read_json, remove_partials, write_atomically, write_json
+from tdd.machine.parallel import parallel_map
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW, SYNTHETIC_METHODS
-from tdd.parallel import parallel_map
 from tdd.synth import espeak
 from tdd.synth.filming import Studio, film
 from tdd.synth.plan import (

@@ -5,7 +5,7 @@ import pytest
 
 from tdd.data.store import ClipStore, finished_row, write_clip, write_index
 from tdd.errors import TddError
-from tdd.files import write_json
+from tdd.machine.files import write_json
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tdd.models import AudioResNet, CosineHead, Predictor, Projector, build_backbone
-from tdd.models.published import to_own
+from tdd.weights.published import to_own
 from tests.published import assert_golden, normal, published_state
 
 

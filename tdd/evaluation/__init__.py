@@ -1,0 +1,1 @@
+"""Scoring: which clips, their logits and metrics, calibration, damage, and single videos."""

@@ -1,0 +1,236 @@
+"""Score every test clip once; video scores and all metrics follow from the clip logits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from tdd.config import Recipe
+from tdd.data.augment import normalise
+from tdd.data.clips import ScoredClips, loader, on_gpu
+from tdd.data.store import SIZES, ClipStore
+from tdd.errors import TddError
+from tdd.evaluation.selection import PAPER_PROTOCOL, Protocol, clip_starts, evaluation_clips, real_class
+from tdd.machine.files import as_json, check_writable, sha256, whole_file
+from tdd.machine.parallel import Progress
+from tdd.metrics import (
+    UNCALIBRATED,
+    Calibration,
+    auc_interval,
+    average_precision,
+    equal_error_rate,
+    partial_auc,
+    tpr_at_fpr,
+    video_scores,
+)
+from tdd.metrics.kept_calibration import calibration_error, known_calibration
+from tdd.names import FAKE_SOUND_ALONE
+from tdd.records.record import CLIP_LOGITS, Clock, Record, read_record
+from tdd.weights.checkpoints import WEIGHTS, import_weights
+from tdd.weights.detector import load_detector
+
+__all__ = [
+    "CLIP_LOGITS",
+    "clip_starts",
+    "evaluate_checkpoint",
+    "evaluation_clips",
+    "score_clips",
+    "score_test_videos",
+    "write_scores",
+]
+
+LOW_FPR = 0.1
+"""False positive rate at which the partial area ends."""
+
+FPR = 0.05
+"""False positive rate at which the true positive rate is read off."""
+
+
+@torch.inference_mode()
+def score_clips(
+    detector: nn.Module,
+    store: ClipStore,
+    clips: pd.DataFrame,
+    recipe: Recipe,
+    frame_step: int = 1,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Add a ``logit`` to every row of ``clips``; nothing is dropped, whatever the batch size.
+
+    Args:
+        detector: takes normalised video, shape (B, 3, T, H, W), and gives logits, shape (B,).
+        store: holds the clips.
+        clips: one row a clip, with ``video_id`` and ``start``.
+        recipe: gives the view and the batch size.
+        frame_step: every n-th frame is seen.
+        progress: called with (clips done, clips in all).
+
+    Raises:
+        TddError: a clip was not scored exactly once (a fault of this program, never passed over).
+    """
+    size = recipe.evaluation.batch_size
+    batches = [list(range(i, min(i + size, len(clips)))) for i in range(0, len(clips), size)]
+    device = next(detector.parameters()).device
+    numbers, logits, done = [], [], 0
+    detector.eval()
+    for batch in loader(ScoredClips(store, clips, recipe, frame_step), batches, recipe):
+        logits.append(detector(normalise(batch["video"].to(device))).float().cpu())
+        numbers.append(batch["number"])
+        done += len(batch["number"])
+        if progress:
+            progress(done, len(clips))
+    order = torch.cat(numbers) if numbers else torch.empty(0)
+    if order.tolist() != list(range(len(clips))):
+        raise TddError(f"{len(clips)} clips were to be scored once each, and {len(order)} scores came back.")
+    return clips.assign(logit=torch.cat(logits).numpy())
+
+
+def score_test_videos(
+    detector: nn.Module,
+    store: ClipStore,
+    recipe: Recipe,
+    protocol: Protocol = PAPER_PROTOCOL,
+    calibration: Calibration | None = None,
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Clip logits of all test videos that a protocol asks for, and the metrics of every forgery method.
+
+    Returns:
+        the clips with their ``logit``, and the metrics by method as :func:`method_metrics` gives them.
+
+    Raises:
+        TddError: as :func:`tdd.evaluation.selection.evaluation_clips`, or a logit is not finite.
+    """
+    chosen = evaluation_clips(store, recipe, protocol)
+    clips = score_clips(detector, store, chosen, recipe, protocol.frame_step, progress)
+    return clips, method_metrics(video_scores(clips), calibration)
+
+
+def method_metrics(videos: pd.DataFrame, calibration: Calibration | None = None) -> dict[str, Any]:
+    """The metrics of every forgery method against the reals of its data set: see :func:`video_metrics`.
+
+    Args:
+        videos: as :func:`tdd.metrics.video_scores` gives them.
+        calibration: of the detector, if it has one.
+    """
+    fakes = videos[videos["label"] == 1]
+    return {
+        str(method): video_metrics(real_class(videos, str(dataset)), group, calibration)
+        for (dataset, method), group in fakes.groupby(["dataset", "method"])
+    }
+
+
+def dataset_metrics(videos: pd.DataFrame, calibration: Calibration | None = None) -> dict[str, Any]:
+    """The same for every data set with all its forgeries but those that no detector can see (FakeAVCeleb's RVFA)."""
+    fakes = videos[(videos["label"] == 1) & ~videos["method"].str.startswith(FAKE_SOUND_ALONE)]
+    return {
+        str(dataset): video_metrics(real_class(videos, str(dataset)), group, calibration)
+        for dataset, group in fakes.groupby("dataset")
+    }
+
+
+def video_metrics(reals: pd.DataFrame, fakes: pd.DataFrame, calibration: Calibration | None) -> dict[str, Any]:
+    """How well the logits of videos tell fakes from reals.
+
+    Returns:
+        ``auc`` with its 95% limits ``low`` and ``high`` (DeLong), ``reals`` and ``fakes`` (numbers of videos),
+        ``average_precision``, ``eer`` (equal error rate), ``partial_auc_fpr_0.1`` (standardised), ``tpr_at_fpr_0.05``,
+        ``ece`` (expected calibration error of the plain sigmoid, classes weighed equally) and, where there is a
+        calibration, ``ece_calibrated``.
+    """
+    both = pd.concat([reals, fakes])
+    labels, logits = both["label"], both["logit"]  # the sigmoid may tie what the logits tell apart
+    interval = auc_interval(labels, logits)
+    metrics = {
+        "auc": interval.value, "low": interval.low, "high": interval.high, "reals": len(reals), "fakes": len(fakes),
+        "average_precision": average_precision(labels, logits), "eer": equal_error_rate(labels, logits),
+        f"partial_auc_fpr_{LOW_FPR}": partial_auc(labels, logits, LOW_FPR),
+        f"tpr_at_fpr_{FPR}": tpr_at_fpr(labels, logits, FPR), "ece": calibration_error(labels, logits, UNCALIBRATED),
+    }  # fmt: skip
+    return metrics | ({"ece_calibrated": calibration_error(labels, logits, calibration)} if calibration else {})
+
+
+def to_scoring_device(detector: nn.Module, recipe: Recipe) -> nn.Module:
+    """A detector, moved to a GPU where the recipe allows one and there is one, else to the CPU."""
+    return detector.to("cuda" if on_gpu(recipe.machine) else "cpu")
+
+
+def write_scores(
+    detector: nn.Module, store: ClipStore, recipe: Recipe, run: Path, calibration: Calibration | None = None
+) -> dict[str, Any]:
+    """Score all test videos by the paper's protocol, write ``clip_logits.csv`` and return the metrics by method."""
+    detector = to_scoring_device(detector, recipe)
+    logits, metrics = score_test_videos(detector, store, recipe, calibration=calibration)
+    write_logits(logits, run)
+    return metrics
+
+
+def write_logits(logits: pd.DataFrame, run: Path) -> None:
+    """Write a table of clip logits as ``clip_logits.csv``."""
+    with whole_file(run / CLIP_LOGITS) as unfinished:
+        logits.to_csv(unfinished, index=False)
+
+
+def evaluate_checkpoint(
+    checkpoint: Path,
+    store: ClipStore,
+    out: Path,
+    protocol: Protocol = PAPER_PROTOCOL,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score test clips with stage-2 weights, by the recipe stored with them, or read the record of doing so.
+
+    Args:
+        checkpoint: folder of stage-2 weights, trained here or imported.
+        store: holds the test sets, at the recipe's crop.
+        out: folder for clip logits and record.
+        protocol: which clips of which videos.
+        progress: called with (clips done, clips in all).
+
+    Returns:
+        the record; its ``metrics`` are those of a stage-2 run, its ``datasets`` the same by data set.
+
+    Raises:
+        TddError: no such weights, a store of another crop or without such test videos, or a folder with other results.
+    """
+    weights = import_weights(checkpoint, "stage2")
+    data = {"fingerprint": store.fingerprint, "weights": sha256(checkpoint / WEIGHTS), "protocol": asdict(protocol)}
+    finished = read_finished(out, data)
+    if finished:
+        return finished
+    detector, recipe = load_detector(weights)
+    store.require(recipe.clip, *SIZES)
+    evaluation_clips(store, recipe, protocol)  # refuses a store without such videos before anything is written
+    check_writable(out)
+    clock, kept = Clock(), weights.info.get("calibration") or {}
+    calibration = known_calibration(kept)
+    logits, metrics = score_test_videos(
+        to_scoring_device(detector, recipe), store, recipe, protocol, calibration, progress
+    )
+    write_logits(logits, out)
+    Record(
+        kind="evaluation", name=out.name, seed=weights.info.get("seed"), synthetic=bool(store.plan["synthetic"]),
+        recipe=recipe.to_dict(), data=data, history=[], metrics=metrics, row={"backbone": weights.backbone},
+        datasets=dataset_metrics(video_scores(logits), calibration), calibration=kept, **clock.read(),
+    ).write(out)  # fmt: skip
+    return read_record(out) or {}
+
+
+def read_finished(out: Path, data: dict[str, Any]) -> dict[str, Any] | None:
+    """The record in ``out``, ``None`` where there is none.
+
+    Raises:
+        TddError: there is one of other ``data``: weights, videos or protocol.
+    """
+    finished = read_record(out)
+    if finished and finished["data"] != as_json(data):
+        raise TddError(
+            f"{out} holds results of other weights or data, or of another protocol; choose another folder or delete "
+            "that one."
+        )
+    return finished

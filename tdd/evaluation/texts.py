@@ -1,0 +1,152 @@
+"""Metrics as tables for a terminal, and what must be said with them: of an evaluation, and by level of damage."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tdd.evaluation.evaluate import FPR, LOW_FPR
+from tdd.evaluation.perturb import BLOCK_UNIT, CORRUPTIONS
+from tdd.evaluation.selection import Protocol
+from tdd.metrics.kept_calibration import calibration_text
+from tdd.names import FACEFORENSICS, FAKE_SOUND_ALONE
+from tdd.records.results import SYNTHETIC_SENTENCE
+
+WIDTH = 118
+"""Columns of the text."""
+
+COLUMNS = {
+    "AUC": "auc", "AP": "average_precision", "EER": "eer", f"pAUC {LOW_FPR:.0%}": f"partial_auc_fpr_{LOW_FPR}",
+    f"TPR {FPR:.0%}": f"tpr_at_fpr_{FPR}", "ECE": "ece", "calib.": "ece_calibrated",
+}  # fmt: skip
+"""Heads of the columns, and the metrics below them."""
+
+
+def evaluation_text(record: Mapping[str, Any]) -> str:
+    """The record of :mod:`tdd.evaluation.evaluate` in words: a row a method, a row a data set, notes."""
+    methods, datasets = record["metrics"], record["datasets"]
+    rows = [_method_row(name, values) for name, values in methods.items()]
+    rows += [_method_row(f"all of {name}", values) for name, values in datasets.items()]
+    head = ["video level, %", "AUC", "95% interval", *list(COLUMNS)[1:], "real", "fake"]
+    if not any("ece_calibrated" in values for values in methods.values()):
+        place = head.index("calib.")
+        head, rows = head[:place] + head[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        return "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
+
+    rule = "─" * len(line(head))
+    body = [line(row) for row in rows]
+    lines = [line(head), rule, *body[: len(methods)], rule, *body[len(methods) :], ""]
+    for sentence in evaluation_notes(record):
+        lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+    return "\n".join(lines)
+
+
+def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
+    """What a reader of the numbers must know."""
+    said = []
+    if record["synthetic"]:
+        said.append("These videos are the synthetic benchmark; the numbers say nothing about real ones.")
+    unseen = [name for name in record["metrics"] if name.startswith(FAKE_SOUND_ALONE)]
+    if unseen:
+        said.append(
+            f"{', '.join(unseen)}: labelled fake for their sound alone. The picture is real, so a detector that only "
+            "sees should be at 50; they are not in the row of the whole data set."
+        )
+    protocol = Protocol(**{**record["data"]["protocol"], "datasets": (), "methods": ()}).to_text()
+    said.append(f"Clips: {protocol or 'the protocol of the paper'}.")
+    said.append(
+        f"AP depends on the share of fakes. pAUC: area up to a false positive rate of {LOW_FPR:.0%}, standardised. "
+        f"TPR: at {FPR:.0%}. ECE: classes weighed equally; calib.: after temperature and bias."
+    )
+    return [*said, f"Calibration: {calibration_text(record['calibration'])}."]
+
+
+def _method_row(name: str, values: Mapping[str, Any]) -> list[str]:
+    shares = [f"{100 * values[key]:.1f}" if key in values else "" for key in COLUMNS.values()]
+    interval = f"{100 * values['low']:.1f} to {100 * values['high']:.1f}"
+    return [name, shares[0], interval, *shares[1:], str(values["reals"]), str(values["fakes"])]
+
+
+REALFORENSICS = {"CS": 99.8, "CC": 99.6, "BW": 98.9, "GNC": 79.7, "GB": 95.3, "PIX": 98.4, "VC": 97.6}
+"""Published mean over the levels on FaceForensics++, %, trained without such damage (arXiv 2201.07131)."""
+
+
+def by_level(record: Mapping[str, Any], dataset: str) -> dict[str, dict[int, Mapping[str, Any]]]:
+    """The metrics of a data set by corruption and level, level 0 being the undamaged videos."""
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for name, values in record["metrics"].items():
+        code, _, level = name.partition("-")
+        found.setdefault(code, {})[int(level)] = values["datasets"][dataset]
+    (clean,) = found.pop("none").values()
+    return {code: {0: clean} | levels for code, levels in found.items()}
+
+
+def datasets_of(record: Mapping[str, Any]) -> list[str]:
+    """Names of the data sets in a record."""
+    return list(record["metrics"]["none-0"]["datasets"])
+
+
+def untouched(record: Mapping[str, Any]) -> set[str]:
+    """Codes of corruptions that left every video as it is: grey blocks, where all frames are small."""
+    blocks = [values for name, values in record["metrics"].items() if name.startswith("BW")]
+    return {"BW"} if blocks and all(values["too_small_for_blocks"] == values["videos"] for values in blocks) else set()
+
+
+def robustness_text(record: Mapping[str, Any]) -> str:
+    """One table a data set: a row a corruption, a column a level; then notes."""
+    blocks = [_level_table(record, dataset) for dataset in datasets_of(record)]
+    lines = [
+        line for sentence in robustness_notes(record) for line in textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+    ]
+    return "\n".join([*blocks, *lines])
+
+
+def robustness_notes(record: Mapping[str, Any]) -> list[str]:
+    """What a reader of the numbers must know."""
+    said = [SYNTHETIC_SENTENCE] if record["synthetic"] else []
+    methods = record["data"]["protocol"]["methods"]
+    if methods:
+        said.append(f"Forgery methods: {', '.join(methods)} alone.")
+    drawn = record["data"]["videos"]
+    if drawn:
+        said.append(f"{drawn} videos of each method and of the reals, drawn with seed {record['data']['seed']}.")
+    small = max(
+        (values["too_small_for_blocks"] for name, values in record["metrics"].items() if name.startswith("BW")),
+        default=0,
+    )
+    if small:
+        of = record["metrics"]["none-0"]["videos"]
+        said.append(
+            f"Grey blocks (BW) left {small} of {of} videos as they are: their frames are below {BLOCK_UNIT} px, where "
+            "the suite's definition gives none."
+        )
+    return [*said, "Mean: over the levels measured. Limits of every AUC are in levels.csv and in the record."]
+
+
+def _level_table(record: Mapping[str, Any], dataset: str) -> str:
+    found = by_level(record, dataset)
+    levels = sorted({level for values in found.values() for level in values})
+    published = dataset == FACEFORENSICS and not record["synthetic"]
+    head = [f"{dataset}, AUC %", "clean", *(f"level {level}" for level in levels if level), "mean"]
+    rows = []
+    for code, values in found.items():
+        shares = [f"{100 * values[level]['auc']:.1f}" if level in values else "" for level in levels]
+        mean = np.mean([100 * entry["auc"] for level, entry in values.items() if level])
+        rows.append([f"{code} {CORRUPTIONS[code].name}", *shares, f"{mean:.1f}"])
+        rows[-1] += [f"{REALFORENSICS[code]:.1f}"] if published else []
+    head += ["RealForensics"] if published else []
+    if not rows:
+        value = next(iter(record["metrics"].values()))["datasets"][dataset]["auc"]
+        return f"{dataset}, undamaged: AUC {100 * value:.1f}%"
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    table = [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        for line in (head, *rows)
+    ]
+    return "\n".join([table[0], "─" * len(table[0]), *table[1:], ""])

@@ -1,0 +1,1 @@
+"""Files, processes, schedules and progress: what knows nothing of videos or networks."""

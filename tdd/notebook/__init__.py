@@ -1,0 +1,1 @@
+"""What the notebooks call: workspace, pictures and sound on the page, the upload panel."""

@@ -1,0 +1,187 @@
+"""Pictures, sound and film inside a notebook's page, small enough to be committed with it.
+
+    with drawn(7, 2.5) as figure:                # a matplotlib figure in the look of all figures of the package
+        figure.subplots().plot(...)
+    show_frames({"real": frames, "fake": others})  # rows of evenly spaced frames, one picture
+    play({"real": frames}, samples)              # the frames as film, with sound; several stand side by side
+    play_audio(samples)
+    show_controls(widget, "...")                 # a widget, and a sentence for readers without a kernel
+    read_film(path)                              # the first two seconds of any video, small
+    as_frames(batch["noisy"][0])                 # what a network is shown, as frames again
+    draw_face(axes, frame, points)               # a frame with its landmarks
+    draw_log_mel(axes, mel)
+
+What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
+``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses
+recipe and data, both put there by ``python notebooks/links.py`` (leave two empty code cells for them); and in the end
+``## What this does not show`` and ``## Next`` with a link. For a word of code there are 1.3 to 1.9 words of text.
+``python notebooks/run.py --write 04`` executes one and keeps its outputs. What it needs is found or made by
+:mod:`tdd.notebook.workspace`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import torch
+from IPython.display import HTML, Audio, Image, display
+from ipywidgets import DOMWidget
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+from torch import Tensor
+
+from tdd.config import TIMESTAMPS
+from tdd.data.audio import MEL_PER_FRAME
+from tdd.data.augment import IMAGENET_MEAN, IMAGENET_STD
+from tdd.data.clock import FPS
+from tdd.data.video import SAMPLE_RATE, VideoFile, write_video
+from tdd.plots.style import BLUE, INK, drawing
+
+INCH = 96
+"""Pixels of a page under one inch of a figure."""
+
+GAP = 4
+"""Pixels between frames."""
+
+
+@contextmanager
+def drawn(width: float = 7.5, height: float = 2.6) -> Iterator[Figure]:
+    """A figure of ``width`` x ``height`` inches, shown below the cell when the block ends well."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "figure.png"
+        with drawing(path, width, height) as figure:
+            yield figure
+        display(Image(path.read_bytes(), width=round(width * INCH)))
+
+
+def read_film(path: Path, count: int = 48, side: int = 160) -> np.ndarray:
+    """The first ``count`` frames of a video at 25 fps, made small enough for a page.
+
+    Args:
+        path: of the video.
+        count: frames; all where there are fewer.
+        side: the shorter side is made so long where it is longer, px.
+
+    Returns:
+        RGB uint8, shape (T, H, W, 3), H and W even.
+
+    Raises:
+        TddError: the video cannot be read.
+    """
+    frames = [frame.rgb() for frame in islice(VideoFile(path).shown(TIMESTAMPS), count)]
+    height, width = frames[0].shape[:2]
+    scale = min(1.0, side / min(height, width))
+    size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def show_frames(rows: Mapping[str, np.ndarray], count: int = 8, side: int = 96) -> Image:
+    """Rows of ``count`` evenly spaced frames, as one picture.
+
+    Args:
+        rows: a row's name to its frames, RGB uint8, shape (T, H, W, 3); fewer than ``count`` are all shown.
+        count: frames a row.
+        side: height of a frame in the picture, px.
+    """
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 13)
+    margin = GAP + round(max(font.getlength(name) for name in rows))
+    strips = [_strip(frames, count, side) for frames in rows.values()]
+    sheet = Picture.new("RGB", (margin + max(s.shape[1] for s in strips), len(rows) * (side + GAP) - GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, (name, strip) in enumerate(zip(rows, strips, strict=True)):
+        sheet.paste(Picture.fromarray(strip), (margin, i * (side + GAP)))
+        pen.text((0, i * (side + GAP) + side / 2), name, INK, font, anchor="lm")
+    out = BytesIO()
+    sheet.save(out, "JPEG", quality=88)
+    return Image(out.getvalue(), format="jpeg")
+
+
+def _strip(frames: np.ndarray, count: int, side: int) -> np.ndarray:
+    chosen = frames[np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+    height, width = chosen.shape[1:3]
+    size = (round(width * side / height), side)
+    way = cv2.INTER_AREA if height > side else cv2.INTER_CUBIC
+    gap = np.full((side, GAP, 3), 255, np.uint8)
+    tiles = [cv2.resize(np.ascontiguousarray(frame), size, interpolation=way) for frame in chosen]
+    return np.concatenate([part for tile in tiles for part in (gap, tile)], axis=1)
+
+
+def as_frames(video: Tensor) -> np.ndarray:
+    """A network's video as frames to look at: masked parts have the mean colour.
+
+    Args:
+        video: shape (3, T, H, W), uint8 or as :func:`tdd.data.augment.normalise` gives it.
+
+    Returns:
+        RGB uint8, shape (T, H, W, 3).
+    """
+    if video.dtype != torch.uint8:
+        mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        video = ((video.cpu() * std + mean) * 255).round().clamp(0, 255).byte()
+    return video.permute(1, 2, 3, 0).numpy()
+
+
+def draw_face(axes: Axes, frame: np.ndarray, points: np.ndarray | None = None, title: str = "") -> None:
+    """Show a frame, RGB uint8, shape (H, W, 3), and on it landmarks, px, shape (N, 2), if any."""
+    axes.imshow(frame)
+    if points is not None:
+        axes.scatter(points[:, 0], points[:, 1], s=4, color="white", edgecolors=BLUE, linewidths=0.5)
+    axes.set_title(title, fontsize=9)
+    axes.axis("off")
+
+
+def draw_log_mel(axes: Axes, mel: Tensor, title: str = "") -> None:
+    """Show a log-mel spectrogram, shape (1, T_audio, n_mels): time in seconds from left to right, pitch upwards."""
+    extent = (0, mel.shape[1] / MEL_PER_FRAME / FPS, 0, mel.shape[2])
+    axes.imshow(mel[0].T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-1, vmax=1)
+    axes.set(title=title, xlabel="seconds", ylabel="mel band")
+    axes.grid(False)
+
+
+def play(films: Mapping[str, np.ndarray], audio: np.ndarray | None = None, width: int = 200) -> HTML:
+    """Films side by side, with the same sound for each: H.264 in the page itself.
+
+    Args:
+        films: a caption to its frames at 25 fps, RGB uint8, shape (T, H, W, 3), H and W even.
+        audio: mono at 16 kHz, float in [-1, 1] or int16, shape (N,).
+        width: of each on the page, px.
+    """
+    return HTML("\n".join(_film(caption, frames, audio, width) for caption, frames in films.items()))
+
+
+def _film(caption: str, frames: np.ndarray, audio: np.ndarray | None, width: int) -> str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        write_video(path, frames, audio=None if audio is None else _as_float(audio), crf=25, preset="slow")
+        data = b64encode(path.read_bytes()).decode()
+    start = "muted autoplay" if audio is None else ""
+    return (
+        f'<figure style="display: inline-block; margin: 0 12px 0 0"><video controls loop {start} width="{width}" '
+        f'src="data:video/mp4;base64,{data}"></video><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def play_audio(samples: np.ndarray) -> Audio:
+    """A player for mono samples at 16 kHz, float in [-1, 1] or int16, shape (N,)."""
+    return Audio(_as_float(samples), rate=SAMPLE_RATE, normalize=False)
+
+
+def _as_float(samples: np.ndarray) -> np.ndarray:
+    return samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples.astype(np.float32)
+
+
+def show_controls(widget: DOMWidget, otherwise: str) -> None:
+    """Show a widget where a kernel runs, and the sentence ``otherwise`` where none does, as on GitHub."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    display({"application/vnd.jupyter.widget-view+json": view, "text/plain": otherwise}, raw=True)

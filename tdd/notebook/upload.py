@@ -1,0 +1,129 @@
+"""A panel in a notebook: upload a video, press a button, see the faces that were found and what the detector says.
+
+panel = UploadPanel(VideoScorer(folder_of_weights), Path("../runs/uploads"))
+panel                                        # shows it
+panel.prediction                             # the last one, for the cells that follow
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import ipywidgets as widgets
+import numpy as np
+from IPython.display import Image, Pretty, display
+
+from tdd.config import RELABELLED
+from tdd.data.video import VideoFile
+from tdd.errors import TddError
+from tdd.evaluation.predict import VideoScorer
+from tdd.evaluation.prediction import Prediction
+from tdd.machine.files import write_atomically
+from tdd.notebook.page import show_frames
+from tdd.plots.timeline import draw_timeline
+
+MARKED = 6
+"""Frames in which the landmarks are shown."""
+
+DOT = (40, 220, 120)
+PAGE_LETTERS = 112
+PAGE_WIDTH = 750
+"""Of the timeline on the page, px."""
+
+
+def marked_faces(path: Path, points: np.ndarray, count: int = MARKED) -> np.ndarray:
+    """Frames of a video, evenly spaced, with a dot on every landmark.
+
+    Args:
+        path: the video.
+        points: landmarks of each frame of the file, px, shape (T, 68, 2).
+        count: frames; fewer where the video has fewer.
+
+    Returns:
+        RGB uint8, shape (count, H, W, 3).
+    """
+    chosen = set(np.linspace(0, len(points) - 1, min(count, len(points))).round().astype(int).tolist())
+    marked = []
+    for frame in VideoFile(path).shown(RELABELLED):
+        if frame.source in chosen:
+            picture = frame.rgb()
+            radius = max(1, min(picture.shape[:2]) // 120)
+            for x, y in points[frame.source].round().astype(int).tolist():
+                cv2.circle(picture, (x, y), radius, DOT, -1, cv2.LINE_AA)
+            marked.append(picture)
+    return np.stack(marked)
+
+
+def page_text(prediction: Prediction) -> Pretty:
+    """The text of a prediction in lines that a page does not break."""
+    lines = prediction.to_text().splitlines()
+    return Pretty("\n".join(textwrap.fill(line, PAGE_LETTERS, subsequent_indent="  ") for line in lines))
+
+
+def timeline_image(prediction: Prediction) -> Image:
+    """The timeline of :func:`tdd.plots.timeline.draw_timeline`, to be shown on a page."""
+    with TemporaryDirectory() as folder:
+        return Image(draw_timeline(prediction, Path(folder) / "timeline.png").read_bytes(), width=PAGE_WIDTH)
+
+
+class UploadPanel(widgets.VBox):
+    """Two upload buttons, a line for the path of a file that is too large for them, and what comes of it.
+
+    Attributes:
+        prediction: of the last video; ``None`` before the first, and after one that could not be scored.
+    """
+
+    def __init__(self, scorer: VideoScorer, folder: Path) -> None:
+        """Show nothing yet.
+
+        Args:
+            scorer: the detector.
+            folder: where uploaded files are kept.
+        """
+        self.scorer, self.folder = scorer, folder
+        self.prediction: Prediction | None = None
+        self.video = widgets.FileUpload(accept="video/*", description="Video", layout={"width": "180px"})
+        self.landmarks = widgets.FileUpload(accept=".npy", description="Landmarks (.npy)", layout={"width": "180px"})
+        self.path = widgets.Text(placeholder="or the path of a video on this machine", layout={"width": "300px"})
+        self.button = widgets.Button(description="Score it", button_style="primary")
+        self.button.on_click(lambda _: self.score())
+        self.output = widgets.Output()
+        super().__init__([widgets.HBox([self.video, self.landmarks, self.path, self.button]), self.output])
+
+    def score(self) -> None:
+        """Score what was uploaded, or the file whose path was given, and show it below the buttons."""
+        self.output.clear_output()
+        self.prediction = None
+        with self.output:
+            try:
+                path, landmarks = self._given()
+                display(Pretty(f"Scoring {path.name} ..."))
+                self.prediction = self.scorer.score(path, landmarks)
+                display(show_frames({"found": marked_faces(path, self.prediction.points)}, MARKED))
+                display(page_text(self.prediction), timeline_image(self.prediction))
+            except TddError as error:
+                display(Pretty(f"Not scored: {error}"))
+
+    def _given(self) -> tuple[Path, Path | None]:
+        """The video and its landmarks, if any, as files."""
+        landmarks = next(self._kept(self.landmarks.value), None)
+        if self.path.value.strip():
+            return Path(self.path.value.strip()), landmarks
+        video = next(self._kept(self.video.value), None)
+        if video is None:
+            raise TddError("there is no video yet; upload one, or give the path of one.")
+        return video, landmarks
+
+    def _kept(self, value: Any) -> Iterator[Path]:
+        """Uploaded files, written to the folder under their own names."""
+        # ipywidgets 8 gives one mapping a file; 7, which Colab has, a mapping of names to such
+        files = value.items() if isinstance(value, dict) else [(one["name"], one) for one in value]
+        for name, file in files:
+            path = self.folder / PurePosixPath(name.replace("\\", "/")).name
+            write_atomically(path, bytes(file["content"]))
+            yield path

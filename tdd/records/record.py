@@ -1,0 +1,119 @@
+"""Run records: what was run, on what, with which result. Tables and figures are made from these alone."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tdd
+from tdd.machine.files import read_json, write_json
+
+STUDY = "study.json"
+"""What a study's folder says of its plan: rows, seeds, and the folder of each run."""
+
+RECORD = "record.json"
+CLIP_LOGITS = "clip_logits.csv"
+FAILURE = "failure.json"
+"""What a run that failed leaves in place of a record: the sentence, and where it happened."""
+SCHEMA = 1
+
+PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "adamp", "av", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A number held against a target: recorded, never enforced."""
+
+    name: str
+    value: float
+    target: float
+    sentence: str
+    relation: str = ">="
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored in a record, with the verdict."""
+        passed = self.value >= self.target if self.relation == ">=" else self.value <= self.target
+        return asdict(self) | {"passed": passed}
+
+
+class Clock:
+    """When a run started, and how long it has taken."""
+
+    def __init__(self) -> None:
+        self.started, self.zero = datetime.now(timezone.utc), time.monotonic()
+
+    def read(self) -> dict[str, Any]:
+        """The fields ``started`` (ISO 8601, UTC) and ``seconds`` of a record."""
+        return {"started": self.started.isoformat(timespec="seconds"), "seconds": time.monotonic() - self.zero}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run. ``kind`` is ``stage1``, ``stage2`` or ``evaluation``; ``row`` says which row of a table it serves."""
+
+    kind: str
+    name: str
+    seed: int | None
+    """``None`` where it is not known: imported weights."""
+    synthetic: bool
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    started: str
+    seconds: float
+    history: list[dict[str, float]]
+    metrics: dict[str, Any]
+    row: dict[str, Any] | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    datasets: dict[str, Any] = field(default_factory=dict)
+    """As ``metrics``, but by data set: all its forgeries that can be seen against its reals (evaluation only)."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """What turned logits into chances: see :func:`tdd.metrics.kept_calibration.calibrate`; empty where nothing did."""
+
+    def write(self, run: Path) -> None:
+        """Publish the record: its presence says that the run is finished."""
+        write_json(run / RECORD, {"schema": SCHEMA} | asdict(self) | provenance())
+
+
+def read_record(run: Path) -> dict[str, Any] | None:
+    """The record of a finished run, else ``None``.
+
+    Raises:
+        TddError: the record is damaged.
+    """
+    path = run / RECORD
+    return read_json(path) if path.is_file() else None
+
+
+def provenance() -> dict[str, Any]:
+    """What computed a result: ``code`` (version, commit) and ``packages`` (versions)."""
+    return {"code": {"version": tdd.__version__, "commit": _commit()}, "packages": package_versions()}
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can move a number."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that the package runs from; ``None`` outside a checkout."""
+    source = Path(tdd.__file__).resolve().parents[1]
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,274 @@
+"""A study folder read back: what was planned, run records, and scores of videos.
+
+Nothing here trains, scores or draws. ``report`` and ``plots`` both start from :func:`load_study`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy.special import expit
+
+from tdd.errors import TddError
+from tdd.machine.files import read_json
+from tdd.metrics import video_scores
+from tdd.names import CELEB_DF, FACEFORENSICS, SEEN_METHODS
+from tdd.records import paper
+from tdd.records.record import CLIP_LOGITS, FAILURE, RECORD, SCHEMA, STUDY
+
+CHECKS = "checks.json"
+SCORES = "scores.csv"
+"""Beside ``stage2`` in a summary: logits of all videos, one column a run, in place of each run's clip logits."""
+
+TEST_SETS = (*paper.TEST_SETS, *SEEN_METHODS)
+SYNTHETIC_SENTENCE = "These numbers come from the synthetic benchmark; they cannot confirm or refute the paper's."
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stage-2 run: where its record lies, what it holds, and why it cannot be used, if it cannot."""
+
+    row: str
+    seed: int
+    path: str
+    record: dict[str, Any] = field(default_factory=dict)
+    videos: pd.DataFrame | None = None
+    problem: str = ""
+    stage1: str = ""
+    """Folder of the stage 1 that it began from; empty where there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything a report is made from.
+
+    ``notes`` are sentences a reader of its numbers must see; ``checks`` are numbers held against their targets.
+    """
+
+    folder: Path
+    name: str
+    title: str
+    reference: str
+    """Id of the row that the others are compared with."""
+    described: dict[str, dict[str, Any]]
+    """What ``study.json`` says of each row, by id."""
+    recipe: str
+    synthetic: bool
+    seeds: tuple[int, ...]
+    rows: tuple[str, ...]
+    runs: tuple[Run, ...]
+    stage1: dict[str, dict[str, Any]]
+    """Records of the stage-1 runs behind the rows, by folder."""
+    notes: tuple[str, ...]
+    checks: tuple[dict[str, Any], ...] = ()
+
+    def usable(self, row: str) -> tuple[Run, ...]:
+        """Runs of ``row`` whose scores may be shown, in the order of their seeds."""
+        return tuple(run for run in self.runs if run.row == row and run.videos is not None and not run.problem)
+
+
+def load_study(folder: Path) -> Study:
+    """Read ``study.json``, every run record it names, and the stage-1 records beside them.
+
+    A run without a record, with a broken one, or made from other data than the rest stays in the study with its
+    ``problem`` in words; it does not stop the others.
+
+    Raises:
+        TddError: ``study.json`` is absent, not JSON, of another schema, or lacks a field.
+    """
+    if not (folder / STUDY).is_file():
+        raise TddError(f"{folder} holds no study.json; give the folder of a study, as `tdd demo` writes it.")
+    plan = _read_checked(folder / STUDY)
+    absent = [name for name in ("recipe", "synthetic", "seeds", "rows", "runs") if name not in plan]
+    if absent:
+        raise TddError(f"{folder / 'study.json'} lacks {', '.join(absent)}; run the study again to write it anew.")
+    firsts = plan.get("stage1", {})
+    runs = [_read_run(folder, name, path, firsts.get(name, "")) for name, path in plan["runs"].items()]
+    planned = {(run.row, run.seed) for run in runs}
+    runs += [_absent_run(row, seed) for row in plan["rows"] for seed in plan["seeds"] if (row, seed) not in planned]
+    runs = _refuse_other_data(runs)
+    stage1, notes = _read_stage1(folder, sorted(set(firsts.values())))
+    records = [*stage1.values(), *(run.record for run in runs)]
+    notes += [f"{run.row}/seed{run.seed}: {run.problem}" for run in runs if run.problem]
+    return Study(
+        folder=folder,
+        name=str(plan.get("study", "table")),
+        title=str(plan.get("title", "the paper's table")),
+        reference=str(plan.get("reference", "csn")),
+        described=dict(plan.get("described", {})),
+        recipe=str(plan["recipe"]),
+        synthetic=bool(plan["synthetic"]) or any(record.get("synthetic") for record in records),
+        seeds=tuple(plan["seeds"]),
+        rows=tuple(plan["rows"]),
+        runs=tuple(sorted(runs, key=lambda run: run.seed)),
+        stage1=stage1,
+        notes=(*notes, *_uneven_tests(runs)),
+        checks=_read_checks(folder, records, _first_users(plan, runs)),
+    )
+
+
+def find_studies(folder: Path) -> list[Path]:
+    """The study in ``folder``, if it is one, and those in its subfolders.
+
+    Raises:
+        TddError: there is none.
+    """
+    found = [path.parent for path in (folder / STUDY, *sorted(folder.glob(f"*/{STUDY}"))) if path.is_file()]
+    if not found:
+        raise TddError(f"{folder} holds no study; give a folder that `tdd study` or `tdd demo` wrote to.")
+    return found
+
+
+def on_test_set(videos: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The test videos behind one column of the table, from the result of :func:`tdd.metrics.video_scores`.
+
+    A method of FaceForensics++ (FaceShifter too) is set against the FaceForensics++ test reals; Celeb-DF-v2 is used
+    whole.
+
+    Raises:
+        TddError: ``name`` is not one of ``TEST_SETS``.
+    """
+    if name not in TEST_SETS:
+        raise TddError(f"Test set {name!r} is unknown; known are {', '.join(TEST_SETS)}.")
+    test = videos[videos["split"] == "test"]
+    if name == CELEB_DF:
+        return test[test["dataset"] == name]
+    reals = (test["dataset"] == FACEFORENSICS) & (test["label"] == 0)
+    return test[reals | ((test["method"] == name) & (test["label"] == 1))]
+
+
+def _read_checked(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise TddError(f"{path} is not of schema {SCHEMA}; it was written by another version of tdd: run it again.")
+    return content
+
+
+def _absent_run(row: str, seed: int) -> Run:
+    return Run(row, seed, "", problem="missing: no run is listed; run the study again to complete it.")
+
+
+def _read_run(folder: Path, name: str, path: str, stage1: str) -> Run:
+    row, _, seed = name.rpartition("/seed")
+    if not row or not seed.isdigit():
+        raise TddError(f"{folder / STUDY} lists a run {name!r}; expected a name such as 'csn/seed0'.")
+    where, known = folder / path, Run(row, int(seed), path, stage1=stage1)
+    if not (where / RECORD).exists():
+        return replace(known, problem=_why_absent(folder, path, stage1))
+    record: dict[str, Any] = {}
+    try:
+        record = _read_checked(where / RECORD)
+        return replace(known, record=record, videos=_read_videos(where))
+    except TddError as error:
+        return replace(known, record=record, problem=f"refused: {error}")
+
+
+def _why_absent(folder: Path, path: str, stage1: str) -> str:
+    """Why a run has no record: its own failure, that of its stage 1, or that it was never begun."""
+    for cause in filter(None, (path, stage1)):
+        if (folder / cause / FAILURE).is_file() and not (folder / cause / RECORD).is_file():
+            said = str(read_json(folder / cause / FAILURE).get("sentence", "no reason kept"))
+            return f"failed{'' if cause == path else ', its stage 1'}: {said}"
+    return f"missing: no record at {path}; run the study again to complete it."
+
+
+def _read_videos(where: Path) -> pd.DataFrame:
+    """Video scores of a run: from its clip logits, or from the column of a summary."""
+    wide = where.parents[1] / SCORES
+    if (where / CLIP_LOGITS).is_file() or not wide.is_file():
+        return video_scores(_read_clips(where / CLIP_LOGITS))
+    table, column = pd.read_csv(wide, index_col="video_id", keep_default_na=False), f"{where.parent.name}/{where.name}"
+    if column not in table:
+        raise TddError(f"{wide} has no column {column}; write the summary again.")
+    videos = table[["dataset", "method", "label", "split"]].assign(logit=pd.to_numeric(table[column], "coerce"))
+    return videos.dropna(subset="logit").assign(score=lambda kept: expit(kept["logit"]))
+
+
+def _read_clips(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            path,
+            dtype={"video_id": str, "dataset": str, "method": str, "split": str},
+            keep_default_na=False,  # a method may be called "None"
+            na_values={"logit": ["", "nan", "NaN"]},
+        )
+    except (OSError, ValueError) as error:
+        raise TddError(f"{path} cannot be read as a table ({error}); evaluate the run again.") from error
+
+
+def _read_stage1(folder: Path, paths: list[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    records, notes = {}, []
+    for path in paths:
+        try:
+            if (folder / path / RECORD).is_file():
+                records[path] = _read_checked(folder / path / RECORD)
+        except TddError as error:
+            notes.append(f"stage 1: {error}")
+    return records, notes
+
+
+def first_rows(runs: Sequence[Run]) -> dict[str, str]:
+    """Place of a stage 1, as :attr:`Run.stage1` has it -> the first row that begins from it."""
+    return {run.stage1: run.row for run in reversed(runs) if run.stage1}
+
+
+def _first_users(plan: dict[str, Any], runs: Sequence[Run]) -> dict[str, str]:
+    """Name of a stage 1's run -> label of the first row that begins from it, where its backbone does not name it."""
+    described = plan.get("described", {})
+    users = {Path(place).name: described.get(row, {}).get("label", row) for place, row in first_rows(runs).items()}
+    return users if len(set(users.values())) > len({name.partition("-")[0] for name in users}) else {}
+
+
+def _read_checks(folder: Path, records: list[dict[str, Any]], users: dict[str, str]) -> tuple[dict[str, Any], ...]:
+    """The study's own list, which holds its runs' checks and those between runs; else the runs' checks, by seed."""
+    if (folder / CHECKS).is_file():
+        return tuple(read_json(folder / CHECKS))
+    several = len({record.get("seed") for record in records if record}) > 1
+    found = []
+    for record in sorted(records, key=lambda known: known.get("seed") or 0):
+        whose = [f"seed {record['seed']}" if several and record else "", users.get(record.get("name", ""), "")]
+        found += [
+            check | {"sentence": ", ".join(filter(None, (*whose, check["sentence"])))}
+            for check in record.get("checks", ())
+        ]
+    return tuple(found)
+
+
+def _refuse_other_data(runs: list[Run]) -> list[Run]:
+    """Mark runs whose data differ from those of most runs: their areas belong to another table."""
+    prints = [run.record.get("data", {}).get("fingerprint", "") for run in runs]
+    counts = Counter(mark for mark, run in zip(prints, runs, strict=True) if run.record and not run.problem)
+    if len(counts) < 2:
+        return runs
+    common = counts.most_common(1)[0][0]
+    words = f"the other rows from {common[:12] or 'unnamed data'}); run it again on the same data."
+    return [
+        replace(run, videos=None, problem=f"refused: made from other data ({mark[:12]}; {words}")
+        if run.videos is not None and mark != common
+        else run
+        for mark, run in zip(prints, runs, strict=True)
+    ]
+
+
+def _uneven_tests(runs: list[Run]) -> list[str]:
+    """Say so where runs were scored on different test videos, and where a test set lacks a class."""
+    tables = {f"{run.row}/seed{run.seed}": run.videos for run in runs if run.videos is not None and not run.problem}
+    if not tables:
+        return []
+    notes, uneven = [], defaultdict(list)
+    for column in TEST_SETS:
+        chosen = {name: on_test_set(videos, column) for name, videos in tables.items()}
+        first = next(iter(chosen))
+        other = [name for name, table in chosen.items() if not table.index.equals(chosen[first].index)]
+        if other:
+            uneven[f"{', '.join(other)} not scored on the same videos as {first}; no paired test."].append(column)
+        labels = chosen[first]["label"]
+        if labels.nunique() < 2:
+            reals, fakes = int((labels == 0).sum()), int((labels == 1).sum())
+            notes.append(f"{column}: no AUC, since its test set holds {reals} real and {fakes} fake videos.")
+    return notes + [f"{', '.join(columns)}: {sentence}" for sentence, columns in uneven.items()]

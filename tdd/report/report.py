@@ -1,0 +1,166 @@
+"""A study's result table as plain columns for a terminal, and what must be said with its numbers."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from tdd.metrics import newcombe_interval
+from tdd.records import paper
+from tdd.records.results import SYNTHETIC_SENTENCE, Study
+from tdd.report.table import COLUMNS, SEEN, ResultRow, ranking
+
+WIDTH = 118
+"""Columns of the terminal table."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study's table, ready to print; ``files`` are the ones that :func:`tdd.report.write.write_report` wrote."""
+
+    study: Study
+    rows: tuple[ResultRow, ...]
+    counts: dict[str, tuple[int, int]]
+    """Real and fake test videos, by column."""
+    files: tuple[Path, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row but the controls has numbers on both test sets of the paper's table."""
+        return all(name in row.cells for row in self.rows if not row.control for name in paper.TEST_SETS)
+
+    @property
+    def reference(self) -> str:
+        """Label of the row that the others are compared with."""
+        return next((row.label for row in self.rows if row.id == self.study.reference), self.study.reference)
+
+    @property
+    def beside_paper(self) -> bool:
+        """Whether the paper has numbers for the rows of this study."""
+        return self.study.name in ("table", "ssl-weight")
+
+    def to_text(self) -> str:
+        """Plain columns, at most ``WIDTH`` characters wide, followed by what a reader must know about the numbers."""
+        paper_first = self.study.name == "table"
+        lines = self._paper_columns() if paper_first else self._difference_columns()
+        for sentence in self.sentences():
+            lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+        return "\n".join(lines)
+
+    def _paper_columns(self) -> list[str]:
+        """The paper's numbers, this study's, and where the record of each row lies; controls below a rule."""
+        head = ["AUC, %", *("paper" for _ in paper.TEST_SETS), *paper.TEST_SETS, "seen", "record in stage2/"]
+        under = ["", "FaceSh.", "Celeb", *(self.counted(name) for name in paper.TEST_SETS), "mean", ""]
+        body = [self._cells(row) for row in self.rows]
+        widths = [max(len(line[i]) for line in [head, under, *body]) for i in range(len(head))]
+        widths[-1] = max(8, WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1))
+
+        def line(cells: list[str]) -> str:
+            texts = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:-1], widths[1:-1], strict=True))]
+            return "  ".join([*texts, _shorten(cells[-1], widths[-1])]).rstrip()
+
+        rule = "─" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))
+        lines = [line(head), line(under), rule]
+        lines += [line(cells) for cells, row in zip(body, self.rows, strict=True) if not row.control]
+        return [*lines, rule, *(line(cells) for cells, row in zip(body, self.rows, strict=True) if row.control), ""]
+
+    def _difference_columns(self) -> list[str]:
+        """This study's numbers, each with its difference to the row of reference and the corrected p-value."""
+        head = ["AUC, %", *(text for name in COLUMNS for text in (name, "difference, p"))]
+        body = [
+            [row.label, *(text for name in COLUMNS for text in (cell_text(row, name, name != SEEN), _short(row, name)))]
+            for row in self.rows
+        ]
+        widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+        widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(COLUMNS) * 2)
+        lines = [
+            "  ".join([_shorten(first, widths[0]).ljust(widths[0]), *map(str.rjust, rest, widths[1:])])
+            for first, *rest in [head, *body]
+        ]
+        return [lines[0].rstrip(), "─" * min(WIDTH, len(lines[0])), *(line.rstrip() for line in lines[1:]), ""]
+
+    def sentences(self) -> list[str]:
+        """What must be said with the numbers: where they come from, what the limits mean, what is missing, checks."""
+        said = [SYNTHETIC_SENTENCE] if self.study.synthetic else []
+        several = len(self.study.seeds) > 1
+        if several:
+            said.append(
+                f"Mean ± standard deviation over {len(self.study.seeds)} seeds; the paper has one run a row. 95% "
+                "intervals, in table.md, are over videos and seeds: DeLong's covariance of the seeds' areas and the "
+                "variance between seeds, added, with Student's t (logit scale)."
+            )
+        else:
+            said.append(
+                "In brackets: 95% interval over test videos (DeLong on the logit scale; Newcombe where that has no "
+                "width). One seed a row, so the spread between training runs is not in it."
+            )
+        if any(row.differences for row in self.rows):
+            said.append(self._difference_sentence(several))
+        said += self._seed_sentences()
+        if self.beside_paper:
+            said.append(_paper_sentence())
+        said += [f"Note: {note}" for note in self.study.notes]
+        return said + [
+            f"Check {'passed' if check['passed'] else 'FAILED'}: {check['sentence']}" for check in self.study.checks
+        ]
+
+    def _difference_sentence(self, several: bool) -> str:
+        tests = sum(d.p_value is not None for row in self.rows for d in row.differences.values())
+        seeds = " plus the variance of their differences between seeds" if several else ", which knows nothing of seeds"
+        where = "in table.md" if self.study.name == "table" else "here"
+        return (
+            f"Differences {where} are to {self.reference}: paired DeLong on the same videos{seeds}; p-values are "
+            f"two-sided, corrected by Holm over {tests} tests."
+        )
+
+    def _seed_sentences(self) -> list[str]:
+        """Rows that have fewer seeds than the study."""
+        wanted, found = len(self.study.seeds), {row.id: len(self.study.usable(row.id)) for row in self.rows}
+        return [f"{name} has {count} of {wanted} seeds." for name, count in found.items() if 0 < count < wanted]
+
+    def counted(self, name: str) -> str:
+        """Numbers of test videos of a column, in words."""
+        if name not in self.counts:
+            return ""
+        reals, fakes = self.counts[name]
+        return f"{reals} real, {fakes} fake"
+
+    def _cells(self, row: ResultRow) -> list[str]:
+        published = [f"{row.paper[name]:.2f}" if name in row.paper else "–" for name in paper.TEST_SETS]
+        ours = [cell_text(row, name, limits=name != SEEN) for name in COLUMNS]
+        names = [path.rsplit("/", 1)[-1] for path in row.paths]
+        more = f" +{len(names) - 1}" if len(names) > 1 else ""
+        return [row.label, *published, *ours, names[0] + more if names else ""]
+
+    def rank(self, name: str) -> list[int]:
+        """Rank of each row on a test set as :func:`tdd.report.table.ranking`; controls have none."""
+        return ranking([row.cells[name].value if not row.control and name in row.cells else None for row in self.rows])
+
+
+def cell_text(row: ResultRow, name: str, limits: bool = True) -> str:
+    """A cell's text, with its interval where wanted, or the word that says why there is none."""
+    if name not in row.cells:
+        return row.state or "–"
+    cell = row.cells[name]
+    return cell.text() if limits or cell.sd is not None else f"{cell.value:.1f}"
+
+
+def _paper_sentence() -> str:
+    parts = []
+    for name, (fakes, reals) in paper.TEST_VIDEOS.items():
+        best = max(row.auc[name] for row in paper.ROWS)
+        about = newcombe_interval(best / 100, fakes, reals)
+        parts.append(f"{best:.2f} [{100 * about.low:.1f}, {100 * about.high:.1f}] on {name}")
+    named = ", ".join(parts)
+    return f"The paper gives no intervals; from its numbers of test videos alone (Newcombe), its best would be {named}."
+
+
+def _short(row: ResultRow, name: str) -> str:
+    return row.differences[name].short() if name in row.differences else ""
+
+
+def _shorten(text: str, width: int) -> str:
+    """Cut the middle out: the ends of run names tell them apart."""
+    keep = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - keep]}…{text[-keep:]}"

@@ -1,0 +1,219 @@
+"""The numbers of a study's table: areas with intervals, and their differences to the row of reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval
+from tdd.names import SEEN_METHODS
+from tdd.records import paper
+from tdd.records.results import TEST_SETS, Run, Study, on_test_set
+
+SEEN = "seen"
+"""The column of the methods that stage 2 was trained on: the mean of their areas."""
+
+COLUMNS = (*paper.TEST_SETS, SEEN)
+"""The columns that a table shows; the methods by themselves are in its CSV and in a figure."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An AUC of one row on one test set, in percent.
+
+    ``value`` is the mean over ``seeds`` runs and ``sd`` their standard deviation; ``low`` and ``high`` are 95% limits:
+    over videos for one run, over videos and seeds for several (:mod:`tdd.metrics.seeds`).
+    """
+
+    value: float
+    seeds: int
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    per_seed: tuple[float, ...] = ()
+
+    def text(self) -> str:
+        """The cell as a table shows it, for example ``87.1 [82.0, 91.0]`` or ``87.1 ± 1.2``."""
+        return f"{self.value:.1f} ± {self.sd:.1f}" if self.sd is not None else f"{self.value:.1f}{self.limits()}"
+
+    def limits(self) -> str:
+        """`` [82.0, 91.0]``, or nothing where there are none."""
+        return "" if self.low is None or self.high is None else f" [{self.low:.1f}, {self.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a row's AUC has over that of the row of reference, in points of percent, over the seeds that both have.
+
+    Limits and p-values are of the paired test on the same videos; ``None`` where ``untested`` says why there is none.
+    ``p_holm`` is corrected over the whole table.
+    """
+
+    value: float
+    seeds: int
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+    untested: str = ""
+
+    def text(self) -> str:
+        """For example ``+3.1 [−0.4, +6.6], p = 0.08``; the p-value is the corrected one."""
+        if self.low is None or self.high is None or self.p_holm is None:
+            return f"{signed(self.value)}, {self.untested}"
+        return f"{signed(self.value)} [{signed(self.low)}, {signed(self.high)}], p {p_text(self.p_holm)}"
+
+    def short(self) -> str:
+        """The same without limits, for narrow tables: ``+3.1, 0.08``."""
+        return signed(self.value) + ("" if self.p_holm is None else f", {p_text(self.p_holm).removeprefix('= ')}")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One row of the result table; ``state`` is empty, ``"missing"``, ``"failed"`` or ``"refused"``."""
+
+    id: str
+    label: str
+    control: bool
+    """Stands below the table's rows and is not ranked with them."""
+    state: str
+    cells: dict[str, Cell]
+    paths: tuple[str, ...]
+    paper: dict[str, float] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+
+def signed(value: float) -> str:
+    """A number of points with its sign: ``+3.1``, ``−0.4``, ``0.0``."""
+    text = f"{value:+.1f}".replace("-", "−")
+    return "0.0" if text in ("+0.0", "−0.0") else text
+
+
+def p_text(value: float) -> str:
+    """``= 0.08``, or ``< 0.001``."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.01 else f"= {value:.2f}"
+
+
+@lru_cache(maxsize=4)
+def result_rows(study: Study) -> tuple[ResultRow, ...]:
+    """The rows of a study in its order, each with its areas and its differences to the row of reference.
+
+    The table always has the paper's seven rows first; its other rows are controls.
+    """
+    known = {row.id: row for row in paper.ROWS}
+    names = [*known, *(name for name in study.rows if name not in known)] if study.name == "table" else study.rows
+    rows = [_result_row(study, name, known.get(name)) for name in names]
+    return _with_differences(study, rows)
+
+
+def ranking(values: Sequence[float | None]) -> list[int]:
+    """1 for the best value, 2 for the second best, 0 for the rest and for missing ones; equal values share a rank."""
+    order = sorted({value for value in values if value is not None}, reverse=True)
+    return [1 + order.index(value) if value in order[:2] else 0 for value in values]
+
+
+def _result_row(study: Study, name: str, published: paper.PaperRow | None) -> ResultRow:
+    runs, usable = [run for run in study.runs if run.row == name], study.usable(name)
+    cells = {column: cell for column in (*TEST_SETS, SEEN) if (cell := _cell(usable, column))}
+    failed = any(run.problem.startswith("failed") for run in runs)
+    state = "" if usable else "failed" if failed else "refused" if any(run.record for run in runs) else "missing"
+    recorded = next((run.record["row"]["label"] for run in runs if run.record), name)
+    label = study.described.get(name, {}).get("label") or (published.label if published else recorded)
+    return ResultRow(
+        id=name,
+        label=label,
+        control=study.name == "table" and published is None,
+        state=state,
+        cells=cells,
+        paths=tuple(run.path for run in runs if run.record),
+        paper=published.auc if published else {},
+    )
+
+
+def videos_of(run: Run, column: str) -> pd.DataFrame:
+    """The test videos behind a column, all seen methods together for ``SEEN``; empty for a run without scores."""
+    if run.videos is None:
+        return pd.DataFrame()
+    if column != SEEN:
+        return on_test_set(run.videos, column)
+    parts = pd.concat([on_test_set(run.videos, method) for method in SEEN_METHODS])
+    return parts[~parts.index.duplicated()]
+
+
+def _cell(runs: Sequence[Run], column: str) -> Cell | None:
+    """The cell of a column; ``None`` where there is no run, or a class is absent.
+
+    The mean over methods of equally many fakes, against the same reals, is the area of all of them together, so that
+    its interval is too; where their numbers differ the mean is given without one.
+    """
+    if column == SEEN and not _even(runs):
+        methods = [_cell(runs, method) for method in SEEN_METHODS]
+        if not runs or not all(methods):
+            return None
+        return _seed_cell(np.mean([cell.per_seed for cell in methods if cell], axis=0).tolist())
+    tables = [videos_of(run, column) for run in runs]
+    if not tables or any(table["label"].nunique() < 2 for table in tables):
+        return None
+    cell = _seed_cell([100 * auc(table["label"], table["logit"]) for table in tables])
+    if not _same_videos(tables) or tables[0]["label"].value_counts().min() < 2:
+        return cell
+    found = mean_area_interval(tables[0]["label"], np.stack([table["logit"] for table in tables]))
+    return replace(cell, low=100 * found.low, high=100 * found.high)
+
+
+def _even(runs: Sequence[Run]) -> bool:
+    """Whether every seen method has as many fakes as the others, in every run."""
+    for run in runs:
+        fakes = {int(videos_of(run, method)["label"].sum()) for method in SEEN_METHODS}
+        if len(fakes) > 1:
+            return False
+    return bool(runs)
+
+
+def _same_videos(tables: Sequence[pd.DataFrame]) -> bool:
+    return all(table.index.equals(tables[0].index) for table in tables[1:])
+
+
+def _seed_cell(values: list[float]) -> Cell:
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Cell(float(np.mean(values)), len(values), sd=sd, per_seed=tuple(values))
+
+
+def _with_differences(study: Study, rows: list[ResultRow]) -> tuple[ResultRow, ...]:
+    """The rows with their differences to the study's reference; p-values corrected over all of the table's tests."""
+    found = {
+        (row.id, column): difference
+        for row in rows
+        if row.id != study.reference
+        for column in COLUMNS
+        if (difference := _difference(study, row.id, column))
+    }
+    tested = {key: difference.p_value for key, difference in found.items() if difference.p_value is not None}
+    for key, p_holm in zip(tested, holm(list(tested.values())), strict=True):
+        found[key] = replace(found[key], p_holm=float(p_holm))
+    return tuple(
+        replace(row, differences={column: found[row.id, column] for column in COLUMNS if (row.id, column) in found})
+        for row in rows
+    )
+
+
+def _difference(study: Study, row: str, column: str) -> Difference | None:
+    """The difference over the seeds that both rows have; ``None`` where there is none, or an area is missing."""
+    own, other = ({run.seed: run for run in study.usable(name)} for name in (row, study.reference))
+    seeds = sorted(own.keys() & other.keys())
+    one, two = ([runs[seed] for seed in seeds] for runs in (own, other))
+    first, second = _cell(one, column), _cell(two, column)
+    if not seeds or first is None or second is None:
+        return None
+    tables = [videos_of(run, column) for run in (*one, *two)]
+    if first.low is None or second.low is None or not _same_videos(tables):
+        return Difference(first.value - second.value, len(seeds), untested="other videos")
+    scores = np.stack([table["logit"] for table in tables])
+    if np.array_equal(scores[: len(seeds)], scores[len(seeds) :]):
+        return Difference(0.0, len(seeds), untested="same scores")
+    test = compare_mean_areas(tables[0]["label"], scores[: len(seeds)], scores[len(seeds) :])
+    return Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, test.p_value)

@@ -1,0 +1,46 @@
+"""From a study's folder to its report: the table computed, and written as markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tdd.machine.files import check_writable, write_atomically
+from tdd.names import SEEN_METHODS
+from tdd.records.results import TEST_SETS, Study, load_study, on_test_set
+from tdd.report.formats import to_frame, to_latex, to_markdown
+from tdd.report.report import Report
+from tdd.report.table import SEEN, result_rows
+
+
+def make_report(study: Study) -> Report:
+    """Compute the table of a loaded study."""
+    counts: dict[str, tuple[int, int]] = {}
+    scored = next((run.videos for run in study.runs if run.videos is not None and not run.problem), None)
+    if scored is not None:
+        for name in TEST_SETS:
+            labels = on_test_set(scored, name)["label"]
+            counts[name] = int((labels == 0).sum()), int((labels == 1).sum())
+        counts[SEEN] = counts[SEEN_METHODS[0]][0], sum(counts[name][1] for name in SEEN_METHODS)
+    return Report(study, result_rows(study), counts)
+
+
+def write_report(study_dir: Path, out: Path | None = None) -> Report:
+    """Write ``table.md``, ``table.csv`` and ``table.tex`` of a study into ``out`` (default: ``report`` inside it).
+
+    Reads ``study.json``, the records and the scores that it names; no checkpoint and no video.
+
+    Raises:
+        TddError: ``study.json`` cannot be used (see :mod:`tdd.records.results`), or ``out`` cannot be written.
+    """
+    report = make_report(load_study(study_dir))
+    folder = out or study_dir / "report"
+    check_writable(folder)
+    written = {
+        "table.md": to_markdown(report, folder),
+        "table.csv": to_frame(report).to_csv(index=False),
+        "table.tex": to_latex(report),
+    }
+    for name, text in written.items():
+        write_atomically(folder / name, text.encode())
+    return replace(report, files=tuple(folder / name for name in written))

@@ -1,0 +1,1 @@
+"""What both stages share: the loop, resume points, and the collapse watch."""

@@ -1,0 +1,106 @@
+"""The resume point of a training run: one file, replaced whole, and taken up only by the run that wrote it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from torch import nn
+
+from tdd.errors import TddError
+from tdd.machine.files import whole_file
+
+RESUME = "resume.ckpt"
+
+_IDENTITY = "identity"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which run this is: where two runs agree in it, the resume point of one is good for the other."""
+
+    settings: dict[str, Any]
+    """Seed, data and every setting that the result depends on, by dotted name."""
+    weights: dict[str, float]
+    """First value of each parameter before the first step, by name: other stage-1 weights show here."""
+
+
+def identity_of(module: nn.Module, settings: Mapping[str, Any]) -> Identity:
+    """The identity of a run that trains ``module``, still untrained; nested ``settings`` get dotted names."""
+    weights = {name: parameter.flatten()[0].item() for name, parameter in module.named_parameters()}
+    return Identity(dict(_flat(settings)), weights)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+class ResumePoints(CheckpointIO):
+    """How Lightning writes and reads the resume points of one run.
+
+    Its own writer goes through the system's temporary folder, and from another file system it copies: killed there, it
+    leaves neither the old resume point nor the new one.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        """Write resume points of one run, and refuse those of another."""
+        self.identity = identity
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Write tensors and plain values, replacing the last resume point only when complete."""
+        with whole_file(Path(path)) as partial, partial.open("wb") as file:
+            torch.save(checkpoint | {_IDENTITY: asdict(self.identity)}, file)
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any = None,  # noqa: ARG002
+        weights_only: bool | None = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Read a resume point of this run; nothing but tensors and plain values is ever unpickled.
+
+        Raises:
+            TddError: a damaged or foreign file, or one of another run.
+        """
+        try:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            present = Identity(**checkpoint[_IDENTITY])
+        except Exception as error:  # damaged bytes can raise anything
+            raise TddError(
+                f"{path} is damaged or no resume point of this program ({type(error).__name__}); "
+                "delete it and run the same command again: this run then starts anew."
+            ) from error
+        difference = _difference(present, self.identity)
+        if difference:
+            raise TddError(
+                f"{path} is of an unfinished run with {difference}; "
+                "choose another folder, or delete that file to start this run anew."
+            )
+        return checkpoint
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete a resume point."""
+        Path(path).unlink(missing_ok=True)
+
+
+def _difference(present: Identity, wanted: Identity) -> str | None:
+    """The first thing in which two runs differ, in words."""
+    for key in sorted(present.settings.keys() | wanted.settings.keys()):
+        one, other = present.settings.get(key), wanted.settings.get(key)
+        if one != other:
+            return f"{key} = {one!r}, not {other!r}"
+    same = present.weights.keys() == wanted.weights.keys() and all(
+        # not ==: another processor may round the initial draws otherwise
+        math.isclose(present.weights[name], value, rel_tol=1e-4, abs_tol=1e-6)
+        for name, value in wanted.weights.items()
+    )
+    return None if same else "other weights at its start"

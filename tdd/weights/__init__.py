@@ -1,0 +1,1 @@
+"""Networks on disk: the hand-over between stages, detectors rebuilt from it, published files."""

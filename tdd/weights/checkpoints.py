@@ -1,0 +1,149 @@
+"""The hand-over between stages: named parts in one safetensors file, with a JSON beside it that says what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from tdd.config import Recipe
+from tdd.errors import TddError
+from tdd.machine.files import read_json, write_atomically, write_json
+from tdd.records.record import provenance
+
+State = dict[str, Tensor]
+
+WEIGHTS = "weights.safetensors"
+INFO = "weights.json"
+MEAN_FACE = "mean_face"
+"""Name of the tensor that belongs to no part."""
+
+STAGE1_PARTS = ("student.backbone", "student.projector", "teacher.backbone", "teacher.projector")
+AUDIO_PARTS = ("teacher.backbone", "teacher.projector", "predictor")
+STAGE2_PARTS = ("backbone", "head")
+PARTS = {"stage1": STAGE1_PARTS, "stage1_audio": AUDIO_PARTS, "stage2": STAGE2_PARTS}
+AUDIO = "audio"
+"""Folder, in a stage-1 run's, of what stage 2 has no need of: the audio teacher, and the predictor of its targets."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Exported weights: ``parts`` maps a part's name to its tensors, as PARTS lists them for each kind."""
+
+    kind: str
+    backbone: str
+    parts: dict[str, State]
+    info: dict[str, Any]
+    """What :func:`weights_info` gives; ``source`` too where the weights come from a published file."""
+    mean_face: np.ndarray | None = None
+    """What the faces of the training clips were aligned to: float32, shape (68, 2), px of the canvas, if known."""
+
+
+def weights_info(
+    recipe: Recipe,
+    seed: int | None,
+    metrics: Mapping[str, Any],
+    fingerprint: str | None,
+    synthetic: bool | None = None,
+) -> dict[str, Any]:
+    """What every export says of itself.
+
+    Args:
+        recipe: every number of the run; for imported weights only its clips and networks mean anything.
+        seed: of the run; ``None`` where it is not known.
+        metrics: what the run measured.
+        fingerprint: of the clip store it was trained on; ``None`` where it is not known.
+        synthetic: whether that store holds the synthetic benchmark; ``None`` where it is not known.
+
+    Returns:
+        ``recipe``, ``seed``, ``metrics``, ``data``, and the versions of code and packages.
+    """
+    data = {"fingerprint": fingerprint, "synthetic": synthetic}
+    known = {"recipe": recipe.to_dict(), "seed": seed, "metrics": dict(metrics), "data": data}
+    return known | provenance()
+
+
+def export_weights(folder: Path, weights: Weights) -> None:
+    """Write ``weights.safetensors`` and ``weights.json``; the JSON, written last, marks the export as complete.
+
+    Raises:
+        TddError: the parts are not those of the kind.
+    """
+    if set(weights.parts) != set(PARTS[weights.kind]):
+        raise TddError(
+            f"{weights.kind} weights have the parts {', '.join(PARTS[weights.kind])}, not {', '.join(weights.parts)}."
+        )
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, state in weights.parts.items()
+        for name, tensor in state.items()
+    }
+    if weights.mean_face is not None:
+        tensors[MEAN_FACE] = torch.tensor(weights.mean_face, dtype=torch.float32)
+    write_atomically(folder / WEIGHTS, save(tensors))
+    write_json(folder / INFO, {"kind": weights.kind, "backbone": weights.backbone} | weights.info)
+
+
+def import_weights(folder: Path, kind: str | None = None, backbone: str | None = None) -> Weights:
+    """Read what :func:`export_weights` wrote; ``None`` takes any kind or backbone.
+
+    Raises:
+        TddError: nothing complete there, a damaged file, another kind or backbone, or other parts than that kind has.
+    """
+    if not (folder / INFO).is_file():
+        finished = f"finished {kind}" if kind else "finished"
+        raise TddError(f"{folder} holds no {finished} weights ({INFO} is missing); run that stage first.")
+    info = read_json(folder / INFO)
+    if not isinstance(info, dict) or info.get("kind") not in PARTS or not isinstance(info.get("backbone"), str):
+        raise TddError(f"{folder / INFO} does not say what weights it describes; run that stage again.")
+    kind, backbone = kind or info["kind"], backbone or info["backbone"]
+    if (info["kind"], info["backbone"]) != (kind, backbone):
+        raise TddError(
+            f"{folder} holds {info['kind']} weights of {info['backbone']}; {kind} weights of {backbone} are needed."
+        )
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise TddError(f"{folder / WEIGHTS} is damaged ({error}); run that stage again.") from error
+    target = tensors.pop(MEAN_FACE, None)
+    parts: dict[str, State] = {part: {} for part in PARTS[kind]}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition("/")
+        if part not in parts:
+            raise TddError(
+                f"{folder / WEIGHTS} holds an unknown part '{part}'; {kind} weights have {', '.join(PARTS[kind])}."
+            )
+        parts[part][name] = tensor
+    return Weights(kind, backbone, parts, info, None if target is None else target.numpy())
+
+
+def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Load a part into a module, every tensor of it and no other; errors as :func:`check_part`."""
+    check_part(module, state, where)
+    module.load_state_dict(state)
+
+
+def check_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Check that a part holds every tensor of a module, of its shape, and no other.
+
+    Raises:
+        TddError: tensors are missing, left over or of another shape; the sentence names the first of them.
+    """
+    own = module.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or extra:
+        kind, names = ("lacks", missing) if missing else ("has no place for", extra)
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise TddError(
+            f"{where}: the checkpoint {kind} tensor '{names[0]}'{others}.".replace("checkpoint has", "network has")
+        )
+    for name, tensor in own.items():
+        if tensor.shape != state[name].shape:
+            raise TddError(f"{where}: '{name}' is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}.")

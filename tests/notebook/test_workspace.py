@@ -1,0 +1,70 @@
+"""The notebooks' workspace: made once, found afterwards, and never mixed with other settings."""
+
+import json
+
+import pytest
+import torch
+
+from tdd.errors import TddError
+from tdd.notebook.workspace import Workspace, versions
+from tdd.records.record import read_record
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture(scope="module")
+def work(folder):
+    return Workspace("tiny", folder=folder)
+
+
+@pytest.fixture(scope="module")
+def run(work):
+    return work.stage2("ssl_0.3")
+
+
+def test_a_stage_2_brings_all_that_it_needs(work, run):
+    assert json.loads((work.folder / "data/synth.json").read_text())["size"]["name"] == "tiny"
+    assert read_record(run)["data"]["fingerprint"] == work.store().fingerprint
+    assert read_record(work.folder / "stage1/cnn_gru_attention-seed0")["recipe"]["name"] == "tiny"
+
+
+def test_what_is_there_is_found_and_not_made_anew(run, folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+    again = Workspace("tiny", folder=folder)
+    assert again.stage2("ssl_0.3") == run and again.stage1().is_dir() and again.data().is_dir()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_study_takes_over_the_runs_that_single_calls_made(work, run):
+    weights = (run / "weights.safetensors").stat().st_mtime_ns
+    study = work.study("ssl_0.3")
+    assert (study / "study.json").is_file() and (run / "weights.safetensors").stat().st_mtime_ns == weights
+
+
+def test_real_data_need_a_folder_of_their_own(work, folder):
+    real = Workspace("tiny", work.data(), folder=folder)
+    assert real.folder.name == "tiny-data" and real.data() == work.data()
+    with pytest.raises(TddError, match="set DATA"):
+        Workspace("paper", folder=folder)
+
+
+def test_another_recipe_of_the_same_name_is_refused_by_the_setting_that_differs(work, tmp_path):
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text("stage1: {epochs: 30}\n")
+    with pytest.raises(TddError, match=r"clip\.canvas = 72, not 256"):
+        Workspace(recipe, folder=work.folder.parent)
+
+
+def test_runs_on_other_clips_are_refused(work, run, monkeypatch):
+    record = read_record(run)
+    monkeypatch.setattr("tdd.notebook.workspace.read_record", lambda _run: record | {"data": {"fingerprint": "other"}})
+    with pytest.raises(TddError, match="other clips"):
+        work.stage2("ssl_0.3")
+
+
+def test_versions_name_recipe_seed_and_torch(work):
+    said = versions(work).data
+    assert "recipe tiny, synthetic benchmark, seed 0" in said and f"torch {torch.__version__.split('+')[0]}" in said
