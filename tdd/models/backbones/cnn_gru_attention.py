@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from torch import Tensor, nn
 
 from tdd.errors import TddError
-from tdd.models.backbones.frames import ConvStem, TimeAxis, check_time_axis, pooled_size, to_sequence
-from tdd.models.contract import Backbone, require_positive, require_video
-
-Recurrent = Literal["gru", "lstm", "none"]
+from tdd.models.backbones.frames import TimeAxis
+from tdd.models.backbones.recurrent import Recurrent, RecurrentBackbone
+from tdd.models.contract import require_positive
 
 
 class TemporalAttention(nn.Module):
@@ -32,7 +29,7 @@ class TemporalAttention(nn.Module):
         return x + self.value(x) @ weights.transpose(1, 2), weights
 
 
-class CnnGruAttention(Backbone):
+class CnnGruAttention(RecurrentBackbone):
     """The proposed network of Kim et al., IEIE Summer Conference 2024; 44,689,664 parameters with the defaults.
 
     Shape: video (B, 3, T, input_size, input_size) -> features (B, out_channels, T), any T.
@@ -63,44 +60,28 @@ class CnnGruAttention(Backbone):
         recurrent: Recurrent = "gru",
         time_axis: TimeAxis = "per_frame",
     ) -> None:
-        super().__init__()
         name = "cnn_gru_attention"
-        size = pooled_size(name, input_size, widths)
-        require_positive(name, hidden=hidden, out_channels=out_channels, attention_reduction=attention_reduction)
-        check_time_axis(name, time_axis)
+        super().__init__(name, input_size, widths, hidden, out_channels, recurrent, time_axis)
+        require_positive(name, attention_reduction=attention_reduction)
         if 2 * hidden % attention_reduction:
             raise TddError(
                 f"{name}: attention_reduction must divide 2 * hidden = {2 * hidden}; got {attention_reduction}."
             )
-        if recurrent not in get_args(Recurrent):
-            raise TddError(f"{name}: recurrent must be 'gru', 'lstm' or 'none'; got {recurrent!r}.")
-        self.input_size = input_size
-        self.out_channels = out_channels
-        self.recurrent: Recurrent = recurrent
-        self.time_axis: TimeAxis = time_axis
-        self.stem = ConvStem(widths)
-        channels = widths[-1] * size * size
-        if recurrent == "gru":
-            self.gru = nn.GRU(channels, hidden, batch_first=True, bidirectional=True)
-        elif recurrent == "lstm":
-            self.lstm = nn.LSTM(channels, hidden, batch_first=True, bidirectional=True)
-        else:
-            self.linear = nn.Linear(channels, 2 * hidden)
         self.attention = TemporalAttention(2 * hidden, attention_reduction) if attention else None
         self.out = nn.Linear(2 * hidden, out_channels)
 
     def forward(self, video: Tensor) -> Tensor:
         """Video (B, 3, T, H, W) -> features (B, out_channels, T); another shape raises TddError."""
         if self.attention is None:
-            return self._features(self._steps(video))
+            return self.out(self.steps(video)).transpose(1, 2)
         return self.attend(video)[0]
 
     def attend(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Features, and the attention map that led to them, of one pass; errors as :meth:`attention_map`."""
         if self.attention is None:
             raise TddError("This cnn_gru_attention was built with attention=False and has no attention map.")
-        steps, weights = self.attention(self._steps(video))
-        return self._features(steps), weights
+        steps, weights = self.attention(self.steps(video).transpose(1, 2))
+        return self.out(steps.transpose(1, 2)).transpose(1, 2), weights
 
     def attention_map(self, video: Tensor) -> Tensor:
         """Weights (B, T, T) with which each step (row) reads every step (column); each row sums to one.
@@ -109,16 +90,3 @@ class CnnGruAttention(Backbone):
             TddError: the video's shape does not fit, or the network was built without attention.
         """
         return self.attend(video)[1]
-
-    def _features(self, steps: Tensor) -> Tensor:
-        """Steps (B, 2 * hidden, T) -> features (B, out_channels, T)."""
-        return self.out(steps.transpose(1, 2)).transpose(1, 2)
-
-    def _steps(self, video: Tensor) -> Tensor:
-        """Video (B, 3, T, H, W) -> outputs of the recurrent layer (B, 2 * hidden, T)."""
-        require_video("cnn_gru_attention", video, self.input_size)
-        sequence = to_sequence(self.stem(video), self.time_axis)
-        if self.recurrent == "none":
-            return self.linear(sequence).transpose(1, 2)
-        steps, _ = (self.gru if self.recurrent == "gru" else self.lstm)(sequence)
-        return steps.transpose(1, 2)

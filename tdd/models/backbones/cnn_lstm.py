@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tdd.models.backbones.frames import ConvStem, TimeAxis, check_time_axis, pooled_size, to_sequence
-from tdd.models.contract import Backbone, require_positive, require_video
+from tdd.models.backbones.frames import TimeAxis
+from tdd.models.backbones.recurrent import RecurrentBackbone
 
 
-class CnnLstm(Backbone):
+class CnnLstm(RecurrentBackbone):
     """CNN-LSTM of Kim et al., IEIE Summer Conference 2024; 107,244,288 parameters with the defaults.
 
     Shape: video (B, 3, T, input_size, input_size) -> features (B, out_channels, T), any T.
@@ -32,19 +32,9 @@ class CnnLstm(Backbone):
         out_channels: int = 2048,
         time_axis: TimeAxis = "per_frame",
     ) -> None:
-        super().__init__()
-        size = pooled_size("cnn_lstm", input_size, widths)
-        require_positive("cnn_lstm", hidden=hidden, out_channels=out_channels)
-        check_time_axis("cnn_lstm", time_axis)
-        self.input_size = input_size
-        self.out_channels = out_channels
-        self.time_axis: TimeAxis = time_axis
-        self.stem = ConvStem(widths)
-        self.lstm = nn.LSTM(widths[-1] * size * size, hidden, batch_first=True, bidirectional=True)
+        super().__init__("cnn_lstm", input_size, widths, hidden, out_channels, "lstm", time_axis)
         self.out = nn.Linear(2 * hidden, out_channels)
 
     def forward(self, video: Tensor) -> Tensor:
         """Video (B, 3, T, H, W) -> features (B, out_channels, T); another shape raises TddError."""
-        require_video("cnn_lstm", video, self.input_size)
-        steps, _ = self.lstm(to_sequence(self.stem(video), self.time_axis))
-        return self.out(steps).transpose(1, 2)
+        return self.out(self.steps(video)).transpose(1, 2)

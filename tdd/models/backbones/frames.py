@@ -1,4 +1,4 @@
-"""What CNN-LSTM and CNN-GRU share: the 3-D convolution stem, and the step from its maps to a sequence over time."""
+"""The 3-D convolution stem, and the step from its maps to a sequence over time."""
 
 from __future__ import annotations
 
