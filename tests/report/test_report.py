@@ -1,0 +1,308 @@
+"""The report from run records that were written by hand."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from tdd.errors import TddError
+from tdd.metrics import compare_systems, holm, video_scores
+from tdd.names import SEEN_METHODS
+from tdd.records import paper
+from tdd.records.results import SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
+from tdd.records.summary import write_summary
+from tdd.report.report import WIDTH
+from tdd.report.table import ranking
+from tdd.report.write import write_report
+from tests.fake_study import ROWS, edit_json, write_stage1, write_study
+
+
+def area(study: Path, row: str, test_set: str, seed: int = 0) -> float:
+    """AUC in percent from the clip logits, with scikit-learn and plain pandas."""
+    clips = pd.read_csv(study / "stage2" / f"{row}-seed{seed}" / "clip_logits.csv")
+    videos = clips.groupby("video_id").agg({"dataset": "first", "method": "first", "label": "first", "logit": "mean"})
+    if test_set == "Celeb-DF-v2":
+        videos = videos[videos["dataset"] == "Celeb-DF-v2"]
+    else:
+        videos = videos[(videos["dataset"] == "FaceForensics++") & videos["method"].isin([test_set, "real"])]
+    return 100 * roc_auc_score(videos["label"], videos["logit"])
+
+
+def test_the_papers_table_holds_its_known_extremes():
+    assert len(paper.ROWS) == 7
+    best = {name: max(paper.ROWS, key=lambda row: row.auc[name]) for name in paper.TEST_SETS}
+    assert (best["FaceShifter"].id, best["FaceShifter"].auc["FaceShifter"]) == ("ssl_0.3", 89.87)
+    assert (best["Celeb-DF-v2"].id, best["Celeb-DF-v2"].auc["Celeb-DF-v2"]) == ("ssl_0.5", 75.43)
+    assert sum(row.auc["FaceShifter"] for row in paper.ROWS) == pytest.approx(612.13)
+    assert sum(row.auc["Celeb-DF-v2"] for row in paper.ROWS) == pytest.approx(505.68)
+
+
+def test_areas_are_those_of_the_clip_logits(tmp_path):
+    study = write_study(tmp_path)
+    report = write_report(study)
+    assert [row.id for row in report.rows] == list(ROWS)
+    assert report.complete
+    for row in report.rows:
+        for name in TEST_SETS:
+            assert row.cells[name].value == pytest.approx(area(study, row.id, name))
+            assert row.cells[name].low < row.cells[name].value < row.cells[name].high
+        seen = sum(area(study, row.id, name) for name in SEEN_METHODS) / 4
+        assert row.cells["seen"].value == pytest.approx(seen)
+
+
+def test_text_shows_every_row_beside_the_paper_within_its_width(tmp_path):
+    report = write_report(write_study(tmp_path))
+    text = report.to_text()
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for row in report.rows:
+        line = next(line for line in text.splitlines() if line.startswith(row.label))
+        assert row.cells["FaceShifter"].text() in line
+        assert all(f"{number:.2f}" in line for number in row.paper.values())
+    rules = [i for i, line in enumerate(text.splitlines()) if line.startswith("──")]
+    control = next(i for i, line in enumerate(text.splitlines()) if line.startswith("from scratch"))
+    assert control > rules[1], "the control stands below the rule"
+    assert "Check passed: clip retrieval in 32 of csn" in text
+
+
+def test_a_failed_check_between_runs_is_shown_as_failed(tmp_path):
+    study = write_study(tmp_path, rows=("csn",))
+    (study / "checks.json").write_text(json.dumps([{"passed": False, "sentence": "0.61 from stage 1, 0.66 without"}]))
+    text = write_report(study).to_text()
+    assert "Check FAILED: 0.61 from stage 1, 0.66 without" in text
+    assert "clip retrieval" not in text, "the study's own list replaces those of its runs"
+
+
+def test_checks_of_stage_1_runs_of_one_backbone_are_told_apart_by_their_row(tmp_path):
+    described = {"ssl_0.3": {"label": "baseline"}, "ssl_0.0": {"label": "A1: a label"}}
+    study = write_study(tmp_path, rows=list(described), study="audit", reference="ssl_0.3", described=described)
+    write_stage1(study, "cnn_gru_attention", 0, name="cnn_gru_attention-a1")
+    firsts = {"ssl_0.3/seed0": "stage1/cnn_gru_attention-seed0", "ssl_0.0/seed0": "stage1/cnn_gru_attention-a1-seed0"}
+    edit_json(study / "study.json", stage1=firsts)
+    sentences = [check["sentence"] for check in load_study(study).checks]
+    assert [sentence.partition(", clip")[0] for sentence in sentences] == ["A1: a label", "baseline"]
+
+
+def test_synthetic_numbers_say_so_and_real_ones_do_not(tmp_path):
+    report = write_report(write_study(tmp_path / "a"))
+    assert SYNTHETIC_SENTENCE in report.to_text()
+    assert SYNTHETIC_SENTENCE in report.files[0].read_text()
+    other = write_study(tmp_path / "b", synthetic=False)
+    for path in other.glob("stage1/*/record.json"):
+        edit_json(path, synthetic=False)
+    assert "synthetic" not in write_report(other).to_text()
+
+
+def test_files_link_to_the_records(tmp_path):
+    study = write_study(tmp_path / "study")
+    out = tmp_path / "elsewhere" / "report"
+    report = write_report(study, out)
+    markdown = report.files[0].read_text()
+    links = [part.split(")")[0] for part in markdown.split("](")[1:]]
+    assert len(links) == len(ROWS)
+    assert all((out / link).is_file() for link in links)
+    table = pd.read_csv(report.files[1])
+    assert len(table) == len(ROWS) * (len(TEST_SETS) + 1)
+    csn = table[(table["row"] == "csn") & (table["test_set"] == "FaceShifter")].iloc[0]
+    assert csn["auc_percent"] == pytest.approx(area(study, "csn", "FaceShifter"), abs=1e-3)
+    assert (csn["paper_percent"], csn["reals"], csn["fakes"]) == (87.05, 30, 30)
+
+
+def test_several_seeds_give_mean_and_standard_deviation(tmp_path):
+    study = write_study(tmp_path, seeds=(0, 1, 2), rows=("csn", "ssl_0.3"))
+    values = pd.Series([area(study, "csn", "Celeb-DF-v2", seed) for seed in range(3)])
+    report = write_report(study)
+    cell = report.rows[0].cells["Celeb-DF-v2"]
+    assert (cell.value, cell.sd) == (pytest.approx(values.mean()), pytest.approx(values.std()))
+    assert cell.text() == f"{values.mean():.1f} ± {values.std():.1f}"
+    assert len(report.rows[0].paths) == 3
+
+
+def test_rows_without_runs_are_shown_as_missing(tmp_path):
+    study = write_study(tmp_path, rows=[row for row in ROWS if row != "ssl_0.5"])
+    (study / "stage2" / "csn-seed0" / "record.json").unlink()
+    report = write_report(study)
+    states = {row.id: row.state for row in report.rows}
+    assert {row for row, state in states.items() if state == "missing"} == {"csn", "ssl_0.5"}
+    assert not report.complete
+    assert report.to_text().count("missing") >= 6
+    assert "csn/seed0: missing: no record at stage2/csn-seed0" in report.to_text().replace("\n  ", " ")
+
+
+def test_a_row_from_other_data_is_refused_in_words(tmp_path):
+    study = write_study(tmp_path)
+    edit_json(study / "stage2" / "ssl_0.7-seed0" / "record.json", data={"fingerprint": "another"})
+    report = write_report(study)
+    assert {row.id: row.state for row in report.rows if row.state} == {"ssl_0.7": "refused"}
+    assert "ssl_0.7/seed0: refused: made from other data (another" in report.to_text().replace("\n  ", " ")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda t: t.assign(logit=t["logit"].where(t.index > 0)), "1 of 420 clip logits are not finite"),
+        (lambda t: pd.concat([t, t.iloc[:3]]), "3 clips are scored more than once"),
+        (lambda t: t.drop(columns="method"), "lacks method"),
+    ],
+)
+def test_broken_scores_refuse_their_row_and_leave_the_rest(tmp_path, spoil, words):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm"))
+    path = study / "stage2" / "csn-seed0" / "clip_logits.csv"
+    clips = pd.read_csv(path)
+    spoil(clips.iloc[:420]).to_csv(path, index=False)
+    report = write_report(study)
+    assert [row.state for row in report.rows[:2]] == ["refused", ""]
+    assert words in report.to_text().replace("\n  ", " ")
+
+
+def test_other_test_videos_and_absent_classes_are_said(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm"))
+    for row in ("csn", "cnn_lstm"):
+        path = study / "stage2" / f"{row}-seed0" / "clip_logits.csv"
+        clips = pd.read_csv(path)
+        kept = clips[(clips["dataset"] != "Celeb-DF-v2") | (clips["label"] == 0)]
+        (kept.iloc[2:] if row == "csn" else kept).to_csv(path, index=False)
+    text = write_report(study).to_text().replace("\n  ", " ")
+    assert "Celeb-DF-v2: no AUC, since its test set holds 30 real and 0 fake videos" in text
+    assert "NeuralTextures: cnn_lstm/seed0 not scored on the same videos as csn/seed0; no paired test" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "holds no study.json"), ("{", "damaged"), ('{"schema": 9}', "schema 1"), ('{"schema": 1}', "lacks recipe")],
+)
+def test_a_folder_that_is_no_study_is_refused(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "study.json").write_text(content)
+    with pytest.raises(TddError, match=words):
+        load_study(tmp_path)
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path):
+    study = write_study(tmp_path / "study", rows=("csn", "ssl_0.3"))
+    first = [path.read_bytes() for path in write_report(study, tmp_path / "one").files]
+    assert first == [path.read_bytes() for path in write_report(study, tmp_path / "two").files]
+    assert json.loads((study / "study.json").read_text())["recipe"] == "demo"
+
+
+def test_ranking_marks_best_and_second_best():
+    assert ranking([3.0, None, 5.0, 4.0, 5.0]) == [0, 0, 1, 2, 1]
+    assert ranking([None, None]) == [0, 0]
+
+
+def scores(study: Path, row: str, test_set: str, seed: int) -> pd.DataFrame:
+    return on_test_set(video_scores(pd.read_csv(study / f"stage2/{row}-seed{seed}/clip_logits.csv")), test_set)
+
+
+def test_differences_are_paired_tests_with_the_reference_corrected_over_the_table(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm", "ssl_0.3"))
+    rows = {row.id: row for row in write_report(study).rows}
+    assert rows["csn"].differences == {}
+    columns = (*paper.TEST_SETS, "seen")
+    found = [rows[name].differences[column] for name in ("cnn_lstm", "ssl_0.3") for column in columns]
+    test = compare_systems(scores(study, "ssl_0.3", "Celeb-DF-v2", 0), scores(study, "csn", "Celeb-DF-v2", 0))
+    mine = rows["ssl_0.3"].differences["Celeb-DF-v2"]
+    assert (mine.value, mine.p_value) == (pytest.approx(100 * test.difference), pytest.approx(test.p_value))
+    assert [f.p_holm for f in found] == pytest.approx(list(holm([f.p_value for f in found])))
+    assert mine.text() in (study / "report" / "table.md").read_text()
+
+
+def test_several_seeds_widen_the_interval_beyond_that_of_videos(tmp_path):
+    study = write_study(tmp_path, seeds=(0, 1, 2), rows=("csn", "ssl_0.3"))
+    for seed, shift in ((0, -1.5), (1, 0.0), (2, 1.5)):  # one row whose seeds differ widely
+        path = study / f"stage2/ssl_0.3-seed{seed}/clip_logits.csv"
+        clips = pd.read_csv(path)
+        clips.assign(logit=clips["logit"] + shift * clips["label"]).to_csv(path, index=False)
+    report = write_report(study)
+    rows = {row.id: row for row in report.rows}
+    wide, narrow = rows["ssl_0.3"].cells["FaceShifter"], rows["csn"].cells["FaceShifter"]
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    assert rows["ssl_0.3"].differences["FaceShifter"].seeds == 3
+    assert "over videos and seeds" in report.to_text().replace("\n  ", " ")
+
+
+def test_rows_scored_on_other_videos_have_a_difference_and_no_test(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm"))
+    path = study / "stage2/cnn_lstm-seed0/clip_logits.csv"
+    pd.read_csv(path).iloc[2:].to_csv(path, index=False)  # one real of FaceForensics++ less
+    rows = {row.id: row for row in write_report(study).rows}
+    assert rows["cnn_lstm"].differences["FaceShifter"].p_value is None
+    assert rows["cnn_lstm"].differences["FaceShifter"].text().endswith("other videos")
+    assert rows["cnn_lstm"].differences["Celeb-DF-v2"].p_value is not None
+
+
+def test_rows_of_the_same_scores_differ_by_nothing_and_are_not_tested(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm"))
+    scored = (study / "stage2/csn-seed0/clip_logits.csv").read_bytes()
+    (study / "stage2/cnn_lstm-seed0/clip_logits.csv").write_bytes(scored)
+    rows = {row.id: row for row in write_report(study).rows}
+    assert rows["cnn_lstm"].differences["seen"].text() == "0.0, same scores"
+
+
+def test_other_studies_compare_with_their_own_reference_and_show_no_paper_columns(tmp_path):
+    described = {"ssl_0.3": {"label": "baseline"}, "ssl_0.0": {"label": "A2: a label"}}
+    study = write_study(tmp_path, rows=list(described), study="audit", reference="ssl_0.3", described=described)
+    report = write_report(study)
+    assert [row.label for row in report.rows] == ["baseline", "A2: a label"]
+    text = report.to_text()
+    assert "to baseline" in text and "89.87" not in text and max(map(len, text.splitlines())) <= WIDTH
+    assert "89.87" not in report.files[0].read_text() and "LipForensics" not in report.files[0].read_text()
+
+
+def test_failed_runs_and_failed_stage_1_are_shown_with_their_reason(tmp_path):
+    study = write_study(tmp_path, rows=("csn", "cnn_lstm", "ssl_0.3"))
+    for path in ("stage2/csn-seed0", "stage2/cnn_lstm-seed0", "stage1/cnn_lstm-seed0"):
+        (study / path / "record.json").unlink()
+    (study / "stage2/csn-seed0/failure.json").write_text('{"sentence": "out of memory"}')
+    (study / "stage1/cnn_lstm-seed0/failure.json").write_text('{"sentence": "too few clips"}')
+    report = write_report(study)
+    assert [row.state for row in report.rows[:2]] == ["failed", "failed"]
+    text = report.to_text().replace("\n  ", " ")
+    assert "csn/seed0: failed: out of memory" in text
+    assert "cnn_lstm/seed0: failed, its stage 1: too few clips" in text
+
+
+def test_published_systems_stand_beside_the_table(tmp_path):
+    text = write_report(write_study(tmp_path)).files[0].read_text()
+    assert "| RealForensics (CSN, all of LRW) | 99.7 | 86.9 | 75.9 | 99.3 |" in text
+    assert "| AltFreezing | – | 89.5 | – | – |" in text
+
+
+def test_latex_holds_the_numbers_and_escapes_its_signs(tmp_path):
+    report = write_report(write_study(tmp_path))
+    text = report.files[2].read_text()
+    best = max(report.rows[:7], key=lambda row: row.cells["FaceShifter"].value)
+    assert r"\textbf{" + best.cells["FaceShifter"].text() in text and r"ssl\_weight 0.3" in text
+    rows = [line for line in text.splitlines() if line.endswith(r"\\") and "ssl" in line]
+    assert len(rows) == 4 and all(line.count("&") == 5 for line in rows)
+    assert SYNTHETIC_SENTENCE in text
+
+
+def test_every_study_below_a_folder_is_found(tmp_path):
+    for name in ("audit", "table"):
+        write_study(tmp_path / name, rows=("csn",))
+    assert [path.name for path in find_studies(tmp_path)] == ["audit", "table"]
+    with pytest.raises(TddError, match="holds no study"):
+        find_studies(tmp_path / "audit" / "stage2")
+
+
+def test_a_summary_gives_the_same_table_without_clip_logits(tmp_path):
+    study = write_study(tmp_path / "runs", seeds=(0, 1), rows=("csn", "ssl_0.3", "scratch"))
+    (study / "stage2" / "scratch-seed1" / "record.json").unlink()
+    (copy,) = write_summary(study, tmp_path / "summary")
+    assert not list(copy.rglob("clip_logits.csv"))
+    one, two = (pd.read_csv(write_report(place).files[1]) for place in (study, copy))
+    pd.testing.assert_frame_equal(one, two, atol=2e-3)
+    assert sum(path.stat().st_size for path in copy.rglob("*.*") if path.is_file()) < 200_000
+    (copy / "scores.csv").write_text((copy / "scores.csv").read_text().replace("stage2/csn-seed0", "stage2/other"))
+    assert "has no column stage2/csn-seed0" in write_report(copy).to_text().replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("name", ["table", "ssl-weight", "audit", "ablation"])
+def test_the_published_study_still_gives_its_published_numbers(tmp_path, name):
+    place = Path(__file__).parents[2] / "benchmarks/results/2026-11-26-study" / name
+    # Empty cells as NaN: numbers beside empty strings would compare as text, to the last digit of one processor.
+    kept = pd.read_csv(place / "report" / "table.csv")
+    made = pd.read_csv(write_report(place, tmp_path).files[1])
+    pd.testing.assert_frame_equal(made, kept, check_dtype=False, rtol=1e-3)
