@@ -8,8 +8,8 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.optim.lr_scheduler import LambdaLR
 
-import tdd.optimiser
-from tdd.optimiser import AdamP, ema_
+import tdd.training.optimiser
+from tdd.training.optimiser import AdamP, ema_
 
 STEPS = 25
 MATRICES = [(4, 6), (1, 5), (3, 1), (2, 3, 5), (6, 1, 3), (4, 3, 2, 3), (8, 4, 3, 3, 3), (1, 2, 3)]
@@ -79,7 +79,7 @@ def assert_same(ours, theirs):
 @pytest.mark.parametrize(("dtype", "block"), [(torch.float32, 1 << 18), (torch.float64, 60)])
 def test_every_step_is_the_packages(monkeypatch, dtype, block, kind):
     """Whatever the tests decide, with matrices in one batch and with matrices cut into blocks of few rows."""
-    monkeypatch.setattr(tdd.optimiser, "BLOCK_CPU", block)
+    monkeypatch.setattr(tdd.training.optimiser, "BLOCK_CPU", block)
     shapes = [s for s in MATRICES if s[0] > 1] if kind == "layer" else MATRICES
     kinds = ["channel", "none"] if kind == "mixed" else [kind]
     for weight_decay in (0.0, 0.1):
@@ -223,7 +223,7 @@ def test_no_value_is_read_on_the_host():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("kind", ["channel", "layer", "none"])
 def test_steps_on_cuda_are_those_on_the_cpu_and_wait_for_nothing(monkeypatch, kind):
-    monkeypatch.setattr(tdd.optimiser, "BLOCK_DEVICE", 100)
+    monkeypatch.setattr(tdd.training.optimiser, "BLOCK_DEVICE", 100)
     shapes = [s for s in MATRICES if s[0] > 1] + VECTORS
     here = AdamP(parameters(shapes), weight_decay=0.1)
     there = AdamP([p.detach().cuda().requires_grad_() for p in tensors(here)], weight_decay=0.1)
