@@ -111,11 +111,16 @@ def _fold(i: Inner, canvas: Canvas) -> np.ndarray:
     return 0.028 * strength * np.exp(-0.5 * np.square((np.abs(canvas.axis[None]) - line) / 0.035))
 
 
+ROUGHNESS = (0.3, 3.0)
+"""How rough the skin is, from face to face: wide, so that roughness in one frame says little about a forgery."""
+
+
 def skin_colour(identity: Identity, canvas: Canvas) -> np.ndarray:
     """Colour of the resting face without light, (n, n, 3) float32 RGB: the outer skin tone times the inner texture."""
     outer, i = identity.outer, identity.inner
     rng, blob, pair = np.random.default_rng(i.seed), canvas.blob, canvas.pair
-    tone = 1 + 0.018 * canvas.noise(rng, 0.22) + 0.022 * canvas.noise(rng, 0.05) + 0.016 * canvas.noise(rng, 0.025)
+    coarse, pores = canvas.noise(rng, 0.05), canvas.noise(rng, 0.025)
+    tone = 1 + 0.018 * canvas.noise(rng, 0.22) + rng.uniform(*ROUGHNESS) * (0.022 * coarse + 0.016 * pores)
     red = (0.05 + 0.09 * i.blush) * pair(0.5, 0.24, 0.16, 0.12) + 0.07 * blob(0, i.nose_y - 0.06, 0.1, 0.08)
     red += 0.03 * canvas.noise(rng, 0.12) * 0.4
     dark = (0.05 + 0.13 * i.eye_shadow) * pair(i.eye_x, i.eye_y + 0.02, 0.15, 0.085)
