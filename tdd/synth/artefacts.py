@@ -65,7 +65,7 @@ def pulled(frame: np.ndarray, box: Box, dx: np.ndarray, dy: np.ndarray) -> np.nd
     """The box of a frame, each pixel taken from (dx, dy) pixels further on."""
     x, y = pixel_grid(box)
     place = cv2.merge([np.ascontiguousarray(dx + x), np.ascontiguousarray(dy + y)])
-    return cv2.remap(frame, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.remap(frame, place, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def coarse(patch: np.ndarray, scale: float) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""Where a video is filmed and with what: scene, light and the camera that every frame, real or forged, goes through."""
+"""Where a video is filmed and with what: scene, light and the camera that every frame, real or forged, goes through.
+
+How much a camera shakes, flickers and hunts for focus differs widely from video to video. So the amount of change in a
+video says little about whether it is forged.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +12,7 @@ import numpy as np
 
 from tdd.errors import TddError
 from tdd.synth.backgrounds import draw_background
+from tdd.synth.handling import Handling, Unrest, defocused, draw_unrest
 from tdd.synth.identity import RGB, to_rgb
 
 DOMAINS = ("studio", "celebrity")
@@ -28,10 +33,9 @@ class Scene:
     ambient: float  # share of light that comes from everywhere
     gloss: float  # shine of the skin
     gain: RGB  # white balance times exposure
-    flicker: float  # standard deviation of the exposure from frame to frame
     noise: float  # standard deviation of the sensor noise, grey levels
     blur: float  # sigma of the lens, pixels of a 160-pixel frame
-    shake: float  # standard deviation of the camera's shake, pixels
+    unrest: Unrest  # how much the camera shakes, flickers and hunts for focus
     crf: int  # constant rate factor for x264
     seed: int  # of folds in the clothes
 
@@ -69,10 +73,9 @@ def draw_scene(rng: np.random.Generator, size: int, domain: str = "studio") -> S
         ambient=between((0.42, 0.68), (0.25, 0.6)),
         gloss=between((0.2, 1.0), (0.2, 1.4)),
         gain=(red, green, blue),
-        flicker=between((0.0, 0.006), (0.0, 0.012)),
         noise=between((1.0, 3.5), (2.5, 6.0)),
         blur=between((0.30, 0.65), (0.45, 0.95)),
-        shake=between((0.0, 0.06), (0.0, 0.25)),
+        unrest=draw_unrest(rng),
         crf=int(rng.integers(18, 31)) if studio else int(rng.integers(25, 32)),
         seed=int(rng.integers(1 << 31)),
     )
@@ -85,27 +88,28 @@ def _noise_bank(size: int) -> np.ndarray:
     return np.clip(noise, -127, 127).astype(np.int8)
 
 
-def shoot(frames: np.ndarray, scene: Scene, rng: np.random.Generator) -> np.ndarray:
+def shoot(frames: np.ndarray, scene: Scene, handling: Handling, rng: np.random.Generator) -> np.ndarray:
     """What a scene's camera records of clean frames (T, S, S, 3) uint8 RGB; same shape and type.
 
-    The whole frame is resampled at a random sub-pixel offset (at most about a pixel anywhere, so landmarks stay
-    valid), blurred by the lens, scaled by white balance, exposure and flicker, and given sensor noise. Real and
-    forged videos pass alike.
+    The whole frame is resampled at a random sub-pixel offset (at most about a pixel anywhere) that shakes, blurred by
+    the lens, scaled by white balance and exposure, and given sensor noise. `handling` says how camera and light were
+    from frame to frame; it was drawn for the scene and has T frames. Real and forged videos pass alike.
     """
     n, size = len(frames), scene.size
     angle, zoom = rng.uniform(-0.003, 0.003), rng.uniform(0.997, 1.003)
-    offset = rng.uniform(-0.5, 0.5, 2) + rng.normal(0, 1, (n, 2)) * scene.shake
-    exposure = 1 + rng.normal(0, 1, n) * scene.flicker
+    offset = rng.uniform(-0.5, 0.5, 2) + handling.offset * size
     windows = rng.integers(0, size, (n, 2))
     turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = (size - 1) / 2
     fixed = centre - turn @ [centre, centre]
+    gain = np.array(scene.gain, np.float32) * np.exp(handling.exposure).astype(np.float32)
     bank, sigma, out = _noise_bank(size), scene.blur * size / 160, np.empty_like(frames)
     for t, frame in enumerate(frames):
         matrix = np.column_stack([turn, fixed + offset[t]])
         moved = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         linear = cv2.GaussianBlur(moved, (5, 5), sigma).astype(np.float32)
-        linear *= np.array(scene.gain, np.float32) * np.float32(exposure[t])
+        linear = defocused(linear, handling.hunt[t], size)
+        linear *= gain[t]
         y, x = windows[t]
         cv2.scaleAdd(bank[y : y + size, x : x + size].astype(np.float32), scene.noise / NOISE_STD, linear, linear)
         out[t] = cv2.convertScaleAbs(np.clip(linear, 0, 255, out=linear))

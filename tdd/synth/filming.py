@@ -16,6 +16,7 @@ from tdd.data.video import write_video
 from tdd.machine.files import whole_file, write_atomically
 from tdd.synth.camera import Scene, draw_scene, shoot
 from tdd.synth.forgery import forge
+from tdd.synth.handling import draw_handling
 from tdd.synth.identity import Identity, draw_identity
 from tdd.synth.motion import Motion, draw_motion
 from tdd.synth.plan import Task, rng_of
@@ -58,6 +59,8 @@ def film(studio: Studio, task: Task) -> None:
     footage = _footage(studio, task.footage, task.person, task.n_frames, task.domain, task.word)
     person = _person(studio.seed, task.person, task.domain)
     speech, px = footage.speech, studio.size.image_px
+    camera = rng_of(studio.seed, task.path, "camera")
+    handling = draw_handling(camera, footage.scene.unrest, task.n_frames)
     if task.method:
         source = _person(studio.seed, task.source, task.domain)
         source_mouth = _mouth(studio, task.source_footage, task.source, task.n_frames)
@@ -72,6 +75,7 @@ def film(studio: Studio, task: Task) -> None:
             speech.mouth,
             source_mouth,
             px,
+            handling,
             studio.strength,
         )
         _write_masks(studio.out / task.sidecar("masks", ".npz"), faces.masks)
@@ -81,7 +85,7 @@ def film(studio: Studio, task: Task) -> None:
         frames, landmarks = drawn.frames, drawn.landmarks
     with whole_file(studio.out / task.sidecar("landmarks", ".npy")) as partial, partial.open("wb") as file:
         np.save(file, landmarks.astype(np.float32))
-    shot = shoot(frames, footage.scene, rng_of(studio.seed, task.path, "camera"))
+    shot = shoot(frames, footage.scene, handling, camera)
     path = studio.out / task.path
     if task.word:
         text = f"Duration: {speech.word_end - speech.word_start:.2f} seconds\n"

@@ -2,11 +2,17 @@
 
 A forgery starts from a clean render of the person a perfect forgery would show: a swapped identity, or the target
 speaking with the source's mouth. Artefacts, scaled by strength, then alter the inside of a mask of that same render.
-At strength 0 nothing is altered, so a forgery is then just another real video. The methods imitate what is known of
-the originals' artefacts: Deepfakes, FaceSwap, Face2Face (Thies et al., CVPR 2016) and NeuralTextures (Thies et al.,
-SIGGRAPH 2019, arXiv 1904.12356) as in FaceForensics++ (Roessler et al., ICCV 2019, arXiv 1901.08971), FaceShifter (Li
-et al., 2019, arXiv 1912.13457) and Celeb-DF (Li et al., CVPR 2020, arXiv 1909.12962). None of them runs the original
-method.
+At strength 0 nothing is altered, so a forgery is then just another real video.
+
+Artefacts change what moves with what, and not how much moves, for else a detector could count change and know nothing
+of faces (measured by benchmarks/shortcuts.py). So the parts of a forged face turn away from the camera's shake without
+moving more; exposure and focus turn away from the camera's without varying more; a late mouth moves as much as one in
+time; and the detail that low resolution takes away comes back as false detail that slips over the skin.
+
+The methods imitate what is known of the originals' artefacts: Deepfakes, FaceSwap, Face2Face (Thies et al., CVPR 2016)
+and NeuralTextures (Thies et al., SIGGRAPH 2019, arXiv 1904.12356) as in FaceForensics++ (Roessler et al., ICCV 2019,
+arXiv 1901.08971), FaceShifter (Li et al., 2019, arXiv 1912.13457) and Celeb-DF (Li et al., CVPR 2020, arXiv
+1909.12962). None of them runs the original method.
 """
 
 from dataclasses import dataclass, replace
@@ -15,12 +21,13 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter, shift
 
 from tdd.errors import TddError
 from tdd.names import SYNTHETIC_METHODS
 from tdd.synth import artefacts
 from tdd.synth.camera import Scene
+from tdd.synth.handling import Handling, Unrest, defocused, draw_handling
 from tdd.synth.identity import Identity, swap_identity
 from tdd.synth.motion import Motion, smooth_noise
 from tdd.synth.render import Rendered, render
@@ -29,43 +36,63 @@ if TYPE_CHECKING:
     from tdd.synth.visemes import MouthTrack
 
 SWAPS = ("Deepfakes", "FaceSwap", "FaceShifter", "Celeb-DF")
-DRIFT_TIME = 8.0  # frames over which the slow colour drift is correlated
 SEAM_KNOTS = 12  # points around the mask whose jitter is interpolated
-SWIM_STEP = 0.05  # face units that swimming texture drifts per frame
+SEAM_TIME = 2.0  # frames over which that jitter is correlated
+SLIP = 5.0  # how far false detail slips over the face, in shakes of the camera, and at right angles to them
 SEVERITY = (0.4, 1.6)  # range of the factor that makes some videos of a method easier than others
 
 
 @dataclass(frozen=True)
 class Amplitudes:
-    """What a method does at strength 1; every amplitude but the feather and the times scales with strength.
+    """What a method does at strength 1; region, feather, parts, grain and tint do not scale with strength.
 
-    Lengths are in face units (half a head is about one unit), colours relative, times in frames. All noises have unit
-    variance before scaling.
+    Lengths are in face units (half a head is about one unit), colours relative, times in frames. The first five amounts
+    are angles in radians between a track of the pasted face and the camera's own, up to pi: at 0 they are one, and at
+    any angle the face's track has the camera's variance. Shake and sway are turned in the plane of the picture; the
+    others are turned towards a track of their own that is drawn as the camera's is.
     """
 
     region: str  # what the mask covers: a key of artefacts.REGIONS
     feather: float  # width of the mask's soft edge
-    shift: float = 0.0  # jitter of the patch: shift
-    turn: float = 0.0  # jitter of the patch: rotation (radians), scale and shear
-    smooth: float = 0.0  # correlation time of that jitter
+    shake: float = 0.0
+    sway: float = 0.0
+    flicker: float = 0.0
+    drift: float = 0.0
+    hunt: float = 0.0
+    parts: float = 0.0  # how soon over the face those angles change sign, radians per face unit; 0: the same all over
     blur: float = 0.0  # low resolution: pixels a side shrink by 1 / (1 + blur)
-    colour: float = 0.0  # colour jitter
-    drift: float = 0.0  # slow colour drift
+    swim: float = 0.0  # false detail that slips over the skin, standard deviation
+    grain: float = 0.05  # width of its blobs
+    tint: float = 0.0  # share of it that is colour, 0..1
     mismatch: float = 0.0  # exponent of the pull towards the source's skin tone
     seam: float = 0.0  # jitter of the mask's outline
-    breathe: float = 0.0  # slow local warps of the inner face
-    mouth: float = 0.0  # jitter of the mouth's opening and width
-    lag: float = 0.0  # share of the mouth's motion that comes late
-    swim: float = 0.0  # texture noise that swims over the skin
+    lag: float = 0.0  # frames by which the mouth comes late
 
 
 AMPLITUDES: dict[str, Amplitudes] = {
-    "Deepfakes": Amplitudes("face", feather=0.10, shift=0.0065, turn=0.004, blur=0.28, colour=0.009),
-    "FaceSwap": Amplitudes("face", feather=0.03, shift=0.012, turn=0.0065, colour=0.014, mismatch=0.50, seam=0.030),
-    "Face2Face": Amplitudes("lower", feather=0.08, shift=0.012, mouth=0.055, lag=0.80, smooth=0.5),
-    "NeuralTextures": Amplitudes("mouth", feather=0.07, shift=0.0065, blur=0.55, swim=0.048),
-    "FaceShifter": Amplitudes("face", feather=0.12, shift=0.008, breathe=0.036, drift=0.040, smooth=2.0),
-    "Celeb-DF": Amplitudes("face", feather=0.14, shift=0.013, turn=0.0075, blur=0.36, colour=0.013, smooth=0.8),
+    "Deepfakes": Amplitudes("face", feather=0.10, shake=2.2, hunt=1.3, parts=2.5, blur=0.16, swim=0.050),
+    "FaceSwap": Amplitudes(
+        "face",
+        feather=0.03,
+        flicker=1.2,
+        mismatch=0.25,
+        seam=0.02,
+        parts=1.8,
+        blur=0.08,
+        swim=0.048,
+        grain=0.08,
+        tint=0.7,
+    ),
+    "Face2Face": Amplitudes(
+        "lower", feather=0.08, shake=2.4, sway=2.0, lag=0.3, parts=2.5, blur=0.18, swim=0.058, grain=0.07
+    ),
+    "NeuralTextures": Amplitudes("mouth", feather=0.07, shake=1.8, hunt=1.0, blur=0.52, swim=0.070),
+    "FaceShifter": Amplitudes(
+        "face", feather=0.12, sway=2.4, drift=1.2, parts=3.0, blur=0.08, swim=0.055, grain=0.10, tint=0.4
+    ),
+    "Celeb-DF": Amplitudes(
+        "face", feather=0.14, shake=2.2, sway=1.6, flicker=0.8, parts=2.0, blur=0.25, swim=0.064, tint=0.3
+    ),
 }
 
 
@@ -88,6 +115,7 @@ def forge(
     mouth: "MouthTrack",
     source_mouth: "MouthTrack",
     size: int,
+    handling: Handling,
     strength: float = 1.0,
     amplitudes: Amplitudes | None = None,
 ) -> Forged:
@@ -109,7 +137,7 @@ def forge(
     severity = strength * rng.uniform(*SEVERITY)
     amount = _scaled(amplitudes or AMPLITUDES[method], severity)
     tone = np.array(source.outer.skin) / np.array(target.outer.skin)
-    return _Retoucher(rng, clean, amount, motion, mouth, tone, severity).video()
+    return _Retoucher(rng, clean, amount, scene.unrest, handling, motion, mouth, tone, severity).video()
 
 
 @lru_cache(maxsize=2)  # one swap and one reenactment of a target: its other methods start from the same frames
@@ -118,8 +146,10 @@ def _clean(identity: Identity, scene: Scene, motion: Motion, mouth: "MouthTrack"
 
 
 def _scaled(a: Amplitudes, k: float) -> Amplitudes:
-    names = ("shift", "turn", "blur", "colour", "drift", "mismatch", "seam", "breathe", "mouth", "lag", "swim")
-    return replace(a, **{name: getattr(a, name) * k for name in names})
+    angles = ("shake", "sway", "flicker", "drift", "hunt")
+    others = ("blur", "mismatch", "seam", "lag", "swim")
+    scaled = {name: min(getattr(a, name) * k, np.pi) for name in angles}
+    return replace(a, **scaled, **{name: getattr(a, name) * k for name in others})
 
 
 class _Retoucher:
@@ -130,6 +160,8 @@ class _Retoucher:
         rng: np.random.Generator,
         clean: Rendered,
         amount: Amplitudes,
+        unrest: Unrest,
+        handling: Handling,
         motion: Motion,
         mouth: "MouthTrack",
         tone: np.ndarray,
@@ -138,15 +170,17 @@ class _Retoucher:
         n, self.size = len(clean.frames), clean.frames.shape[1]
         self.clean, self.amount, self.severity = clean, amount, severity
         self.unit = (np.asarray(motion.scale) * self.size).astype(np.float32)
-        self.affine = smooth_noise(rng, n, amount.smooth, (2, 3))
-        shared, own = smooth_noise(rng, n, amount.smooth, (1,)), smooth_noise(rng, n, amount.smooth, (3,))
-        gain = amount.colour * (0.8 * shared + 0.6 * own) + amount.drift * smooth_noise(rng, n, DRIFT_TIME, (3,))
-        self.gain = (np.clip(tone, 0.7, 1.4) ** amount.mismatch * np.exp(gain)).astype(np.float32)
-        self.seam = rng.standard_normal((n, SEAM_KNOTS, 2)) * amount.seam
-        self.nodes = smooth_noise(rng, n, amount.smooth, (4, 4, 2)) * amount.breathe
-        self.late = _mouth_errors(rng, mouth, amount)
-        self.grain = _swimming_texture(rng, self.size) if amount.swim else None
-        self.swim = rng.standard_normal((n, 2)).cumsum(0) * SWIM_STEP
+        own, a = draw_handling(rng, unrest, n), amount
+        self.moves = [(handling.shake * self.size, a.shake), (handling.sway * self.size, a.sway)]
+        self.gains = [(handling.flicker, own.flicker, a.flicker), (handling.drift, own.drift, a.drift)]
+        self.focus = handling.hunt, own.hunt, a.hunt
+        self.tone = np.clip(tone, 0.7, 1.4) ** a.mismatch
+        heading, self.phase = rng.uniform(-np.pi, np.pi, 2)
+        self.wave = a.parts * np.array([np.cos(heading), np.sin(heading)])
+        self.seam = smooth_noise(rng, n, SEAM_TIME, (SEAM_KNOTS, 2)) * a.seam
+        self.late = _mouth_errors(mouth, a.lag)
+        self.grain = _swimming_texture(rng, self.size, a.grain * float(self.unit.mean()), a.tint) if a.swim else None
+        self.slip = SLIP * handling.offset[:, ::-1] * [-1, 1] * self.size
 
     def video(self) -> Forged:
         """The whole forged video."""
@@ -167,28 +201,33 @@ class _Retoucher:
     def _patch(self, t: int, frame: np.ndarray, box: artefacts.Box) -> np.ndarray:
         """The altered contents (h, w, 3) float32 of the box."""
         a = self.amount
-        patch = artefacts.pulled(frame, box, *self._displacement(t, box)).astype(np.float32)
+        part = self._part(t, box)
+        patch = artefacts.pulled(frame, box, *self._displacement(t, box, part)).astype(np.float32)
         if a.blur:
             low = artefacts.coarse(patch, 1 / (1 + a.blur))
             patch += (low - patch) * min(1.0, self.severity)
         if self.grain is not None:
-            patch *= 1 + a.swim * self._grain(t, box)[..., None]
-        return patch * self.gain[t]
+            patch *= 1 + a.swim * self._grain(t, box)
+        if a.hunt:
+            patch = defocused(patch, _error(*self.focus, t, part), self.size)
+        gain = sum(_error(*track, t, part) for track in self.gains)
+        return patch * (self.tone * np.exp(gain)).astype(np.float32)
 
-    def _displacement(self, t: int, box: artefacts.Box) -> tuple[np.ndarray, np.ndarray]:
-        """Where each pixel of the box is taken from, (dx, dy) in pixels."""
-        a, unit, points = self.amount, self.unit[t], self.clean.landmarks[t]
+    def _part(self, t: int, box: artefacts.Box) -> np.ndarray:
+        """How far each pixel (h, w) of the box goes its own way, -1..1: a wave that stands still on the face."""
         x, y = artefacts.pixel_grid(box)
-        centre = points[27:36].mean(0)
-        m = (self.affine[t] * [a.turn, a.turn, a.shift * unit]).astype(np.float32)
-        dx = m[0, 0] * (x - centre[0]) + m[0, 1] * (y - centre[1]) + m[0, 2]
-        dy = m[1, 0] * (x - centre[0]) + m[1, 1] * (y - centre[1]) + m[1, 2]
-        if a.breathe:
-            flow = cv2.resize(
-                (self.nodes[t] * unit).astype(np.float32), (x.size, y.size), interpolation=cv2.INTER_CUBIC
-            )
-            dx, dy = dx + flow[..., 0], dy + flow[..., 1]
-        if a.mouth or a.lag:
+        centre, unit = self.clean.landmarks[t, 27:36].mean(0), self.unit[t]
+        return np.sin(self.phase + (self.wave[0] * (x - centre[0]) + self.wave[1] * (y - centre[1])) / unit)
+
+    def _displacement(self, t: int, box: artefacts.Box, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where each pixel of the box is taken from, (dx, dy) in pixels: against the way that the face moves."""
+        unit, points = self.unit[t], self.clean.landmarks[t]
+        x, y = artefacts.pixel_grid(box)
+        dx = dy = np.zeros_like(part)
+        for track, angle in self.moves:
+            (right, down), cos, sin = track[t], np.cos(angle * part), np.sin(angle * part)
+            dx, dy = dx - ((cos - 1) * right - sin * down), dy - (sin * right + (cos - 1) * down)
+        if self.amount.lag:
             open_error, width_error, jaw_error = (self.late[t] * unit).astype(np.float32)
             lips = points[48:68].mean(0)
             across, down = (x - lips[0]) / (0.42 * unit), (y - lips[1]) / (0.34 * unit)
@@ -198,30 +237,32 @@ class _Retoucher:
         return dx.astype(np.float32), dy.astype(np.float32)
 
     def _grain(self, t: int, box: artefacts.Box) -> np.ndarray:
-        """The part (h, w) of the texture noise that lies over the box, adrift against the face."""
+        """The part (h, w, 3) of the texture noise that lies over the box, adrift against the face."""
         assert self.grain is not None
-        shift = (self.clean.landmarks[t, 33] + self.swim[t] * self.unit[t]) % self.size
+        origin = (self.clean.landmarks[t, 33] + self.slip[t]) % self.size
         x, y = artefacts.pixel_grid(box)
-        dx, dy = np.float32(-shift[0]) + 0 * y, np.float32(-shift[1]) + 0 * x
+        dx, dy = np.float32(-origin[0]) + 0 * y, np.float32(-origin[1]) + 0 * x
         place = cv2.merge([np.ascontiguousarray(dx + x), np.ascontiguousarray(dy + y)])
         return cv2.remap(self.grain, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
-def _mouth_errors(rng: np.random.Generator, mouth: "MouthTrack", a: Amplitudes) -> np.ndarray:
-    """Errors (T, 3) of opening, width and jaw in face units: noise, and what over-smoothing and lag leave behind."""
+def _error(shared: np.ndarray, own: np.ndarray, angle: float, t: int, part: np.ndarray) -> np.ndarray:
+    """What a track (T, C) turned from `shared` towards `own` differs from `shared` by, (h, w, C), where `part` says."""
+    turn = angle * part[..., None]
+    return (np.cos(turn) - 1) * shared[t] + np.sin(turn) * own[t]
+
+
+def _mouth_errors(mouth: "MouthTrack", lag: float) -> np.ndarray:
+    """Errors (T, 3) of opening, width and jaw in face units that a mouth `lag` frames late makes."""
     opening, width = np.asarray(mouth.opening, float), np.asarray(mouth.width, float)
-    noise = smooth_noise(rng, len(opening), a.smooth, (3,)) * a.mouth
-    late_open, late_width = (
-        gaussian_filter1d(np.concatenate([x[:1], x[:-1]]), 1.0, mode="nearest") - x for x in (opening, width)
-    )
-    lag = np.stack([0.17 * late_open, 0.12 * late_width, 0.10 * late_open], -1) * a.lag
-    return noise * [1.0, 0.8, 0.5] + lag
+    late_open, late_width = (shift(x, lag, mode="nearest") - x for x in (opening, width))
+    # Cubic, for straight lines between frames would take from the mouth's motion what the lag must not take.
+    return np.stack([0.17 * late_open, 0.12 * late_width, 0.10 * late_open], -1)
 
 
-def _swimming_texture(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Smooth noise (size, size) float32 of unit variance that tiles."""
-    noise = rng.standard_normal((size, size)).astype(np.float32)
-    soft = cv2.GaussianBlur(np.tile(noise, (2, 2)), (0, 0), size * 0.0125)[
-        size // 2 : size // 2 + size, size // 2 : size // 2 + size
-    ]
-    return np.ascontiguousarray(soft / soft.std())
+def _swimming_texture(rng: np.random.Generator, size: int, blob: float, tint: float) -> np.ndarray:
+    """Smooth noise (size, size, 3) float32 of unit variance that tiles, of blobs `blob` pixels wide."""
+    noise = rng.standard_normal((size, size, 4)).astype(np.float32)
+    soft = gaussian_filter(noise, (blob, blob, 0), mode="wrap")
+    soft /= soft.std((0, 1))
+    return np.ascontiguousarray(np.sqrt(1 - tint**2) * soft[..., :1] + tint * soft[..., 1:])

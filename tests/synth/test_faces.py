@@ -9,6 +9,7 @@ from scipy.stats import ks_2samp
 
 from tdd.errors import TddError
 from tdd.synth.camera import Scene, draw_scene, shoot
+from tdd.synth.handling import Handling, Unrest, draw_handling
 from tdd.synth.identity import Identity, Inner, Outer, draw_identity, swap_identity
 from tdd.synth.motion import Motion, draw_motion
 from tdd.synth.render import Rendered, render
@@ -148,21 +149,48 @@ def test_a_turned_head_shows_parallax() -> None:
 def test_the_same_seed_gives_the_same_bytes(domain: str) -> None:
     def video() -> np.ndarray:
         person, scene, motion, rng = draw(5, domain)
-        return shoot(render(person, scene, motion, mouth(np.linspace(0, 1, FRAMES)), SIZE).frames, scene, rng)
+        handling = draw_handling(rng, scene.unrest, FRAMES)
+        return shoot(render(person, scene, motion, mouth(np.linspace(0, 1, FRAMES)), SIZE).frames, scene, handling, rng)
 
     first = video()
     assert first.dtype == np.uint8 and first.shape == (FRAMES, SIZE, SIZE, 3)
     np.testing.assert_array_equal(first, video())
 
 
-def test_the_camera_moves_nothing_by_more_than_about_a_pixel() -> None:
+def centre_of_light(picture: np.ndarray) -> np.ndarray:
+    """Mean place (x, y) of a picture's light, px."""
+    rows, columns = np.indices(picture.shape)
+    return np.array([(columns * picture).sum(), (rows * picture).sum()]) / picture.sum()
+
+
+def filmed_dot(n_frames: int, **amounts: float) -> tuple[np.ndarray, Handling]:
+    """Red channel of a bright dot at (20, 100) px, filmed without noise, and how it was filmed."""
     _, scene, _, rng = draw(6)
-    scene = dataclasses.replace(scene, noise=0.0, flicker=0.0, shake=0.0, gain=(1.0, 1.0, 1.0))
-    dot = np.zeros((1, SIZE, SIZE, 3), np.uint8)
-    dot[0, 98:103, 18:23] = 255
-    seen = shoot(dot, scene, rng)[0, ..., 0].astype(float)
-    rows, columns = np.indices(seen.shape)
-    assert np.hypot((rows * seen).sum() / seen.sum() - 100, (columns * seen).sum() / seen.sum() - 20) < 1.1
+    still = Unrest(**{**dict.fromkeys((f.name for f in dataclasses.fields(Unrest)), 0.0), **amounts})
+    scene = dataclasses.replace(scene, noise=0.0, gain=(1.0, 1.0, 1.0), unrest=still)
+    dot = np.zeros((n_frames, SIZE, SIZE, 3), np.uint8)
+    dot[:, 98:103, 18:23] = 200
+    handling = draw_handling(rng, still, n_frames)
+    return shoot(dot, scene, handling, rng)[..., 0].astype(float), handling
+
+
+def test_a_still_camera_moves_nothing_by_more_than_about_a_pixel() -> None:
+    seen, _ = filmed_dot(1)
+    assert np.hypot(*(centre_of_light(seen[0]) - [20, 100])) < 1.1
+
+
+def test_the_picture_moves_as_the_camera_shakes() -> None:
+    seen, handling = filmed_dot(12, shake=0.01, sway=0.01)
+    places = np.array([centre_of_light(picture) for picture in seen])
+    np.testing.assert_allclose(places - places[0], (handling.offset - handling.offset[0]) * SIZE, atol=0.1)
+
+
+def test_exposure_scales_the_light_and_focus_keeps_it() -> None:
+    seen, handling = filmed_dot(12, flicker=0.05)
+    light = seen.sum((1, 2))
+    np.testing.assert_allclose(light / light[0], np.exp(handling.flicker - handling.flicker[0])[:, 0], rtol=0.01)
+    seen, handling = filmed_dot(12, hunt=0.2)
+    assert np.corrcoef(seen.std((1, 2)), handling.hunt[:, 0])[0, 1] < -0.95
 
 
 @pytest.mark.parametrize("seed", range(20, 32))

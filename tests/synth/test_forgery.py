@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from tdd.errors import TddError
+from tdd.metrics.trivial import TRIVIAL_STATISTICS, trivial_statistics
 from tdd.names import SYNTHETIC_METHODS
 from tdd.synth.camera import draw_scene
-from tdd.synth.forgery import AMPLITUDES, SWAPS, Forged, forge
+from tdd.synth.forgery import AMPLITUDES, SWAPS, Amplitudes, Forged, _error, _Retoucher, forge
+from tdd.synth.handling import Handling, Unrest, draw_handling
 from tdd.synth.identity import draw_identity, swap_identity
 from tdd.synth.motion import draw_motion
 from tdd.synth.render import render
@@ -24,7 +26,8 @@ def forged(method: str, strength: float, seed: int = 0) -> tuple[Forged, np.ndar
     rng = np.random.default_rng(seed)
     target, source = draw_identity(rng), draw_identity(rng)
     scene, motion = draw_scene(rng, SIZE), draw_motion(rng, FRAMES)
-    video = forge(method, rng, target, source, scene, motion, track(1), track(2), SIZE, strength)
+    handling = draw_handling(rng, scene.unrest, FRAMES)
+    video = forge(method, rng, target, source, scene, motion, track(1), track(2), SIZE, handling, strength)
     shown, mouth = (swap_identity(target, source), track(1)) if method in SWAPS else (target, track(2))
     return video, render(shown, scene, motion, mouth, SIZE).frames
 
@@ -54,6 +57,54 @@ def test_artefacts_grow_with_strength_from_nothing(method: str) -> None:
         video, plain = forged(method, strength)
         size.append(np.abs(video.frames.astype(float) - plain)[video.masks].mean())
     assert size == sorted(size) and size[0] < 0.25 * size[2]
+
+
+@pytest.mark.parametrize("track", ["flicker", "drift", "hunt"])
+def test_a_track_that_turns_away_keeps_its_variance(track: str) -> None:
+    rng = np.random.default_rng(0)
+    unrest = Unrest(shake=0.002, sway=0.004, flicker=0.01, drift=0.02, hunt=0.1)
+    shared, own = (getattr(draw_handling(rng, unrest, 5000), track) for _ in range(2))
+    for angle in (0.3, 1.2, 2.5):
+        turned = np.array(
+            [shared[t] + _error(shared, own, angle, t, np.ones((1, 1)))[0, 0] for t in range(len(shared))]
+        )
+        assert turned.std() == pytest.approx(shared.std(), rel=0.1)
+        assert np.corrcoef(turned[:, 0], shared[:, 0])[0, 1] == pytest.approx(np.cos(angle), abs=0.1)
+
+
+def test_parts_that_turn_away_move_as_far_as_the_camera() -> None:
+    """Each pixel's whole way, the camera's and its own, has the length of the camera's way alone."""
+    a = Amplitudes("face", feather=0.1, shake=2.0, sway=2.0, parts=2.5)
+    retoucher, handling = _retoucher(a)
+    box = (slice(20, 90), slice(20, 90))
+    turned = 0.0
+    for t in range(FRAMES):
+        dx, dy = retoucher._displacement(t, box, retoucher._part(t, box))  # taken from there: the way is against it
+        way = handling.offset[t] * SIZE
+        np.testing.assert_allclose(np.hypot(way[0] - dx, way[1] - dy), np.hypot(*way), rtol=1e-4)
+        turned = max(turned, float(np.hypot(dx, dy).max() / np.hypot(*way)))
+    assert turned > 1.3  # and some part goes quite another way
+
+
+def _retoucher(amount: Amplitudes) -> tuple[_Retoucher, Handling]:
+    rng = np.random.default_rng(0)
+    person, scene, motion = draw_identity(rng), draw_scene(rng, SIZE), draw_motion(rng, FRAMES)
+    handling = draw_handling(rng, scene.unrest, FRAMES)
+    clean = render(person, scene, motion, track(1), SIZE)
+    made = _Retoucher(rng, clean, amount, scene.unrest, handling, motion, track(1), np.ones(3), 1.0)
+    return made, handling
+
+
+@pytest.mark.parametrize("method", SYNTHETIC_METHODS)
+def test_a_forgery_has_the_colours_of_the_plain_render(method: str) -> None:
+    """In the mean over a few faces; that nothing else gives it away, benchmarks/shortcuts.py measures."""
+    names = [name for name in TRIVIAL_STATISTICS if name.startswith(("mean", "spread"))]
+    ratios = []
+    for seed in range(4):
+        video, plain = forged(method, 1.0, seed)
+        found, expected = (trivial_statistics(frames[:, 25:95, 25:90]) for frames in (video.frames, plain))
+        ratios.append([found[name] / expected[name] for name in names])
+    np.testing.assert_allclose(np.mean(ratios, 0), 1, atol=0.06)
 
 
 def test_masks_lie_where_each_method_works() -> None:
