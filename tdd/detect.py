@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from tdd.config import EVALUATION, STAGE1, STAGE2, Recipe
@@ -30,6 +30,7 @@ from tdd.names import FACEFORENSICS, LRW, REAL
 from tdd.records.record import Clock, Record, read_record
 from tdd.records.rows import Row
 from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
+from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME
 from tdd.weights.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
 from tdd.weights.detector import Detector, load_detector, require_same_network
@@ -96,20 +97,20 @@ class Detection(Stage):
         bce = detection_loss(self.detector.head(features), batch["label"], self.shift)
         real = batch["label"] == 0
         if self.auxiliary is None or int(real.sum()) < 2:  # batch norm needs two clips
-            self.note(loss=bce, bce=bce)
+            self.note({"loss": bce, "bce": bce})
             return bce
         auxiliary = self.auxiliary(features[real], normalise(batch["clean"][real]))
         loss = bce + self.sign * self.ssl_weight * auxiliary
-        self.note(loss=loss, bce=bce, auxiliary=auxiliary)
+        self.note({"loss": loss, "bce": bce})
+        self.note({"auxiliary": auxiliary}, int(real.sum()))
         return loss
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
         """AdamP: warm-up, then constant."""
         config = self.recipe.stage2
         schedule = warmup_constant(config.warmup_epochs * self.steps_per_epoch)
         trained = (parameter for parameter in self.parameters() if parameter.requires_grad)
-        optimiser, scheduler = adamp([(trained, schedule)], config.optimiser, config.batch_size)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return adamp([(trained, schedule)], config.optimiser, config.batch_size)
 
 
 RELEASED_REAL_PER_LABELLED = 83.0
@@ -202,7 +203,7 @@ def detect(
         require_same_network(weights, recipe, str(stage1))
     clips = training_clips(store, recipe, seed, clean=bool(weights and row.ssl_weight))
     evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
-    L.seed_everything(seed, verbose=False)
+    torch.manual_seed(seed)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights)
     fit(stage, clips.loaders, None, recipe.stage2, recipe, run, report)
 

@@ -12,10 +12,10 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from tdd.config import STAGE1, Recipe
 from tdd.data.audio import MEL_PER_FRAME
@@ -29,6 +29,7 @@ from tdd.names import LRW
 from tdd.records.record import Check, Clock, Record, read_record
 from tdd.training.collapse import GROUP, CollapseWatch
 from tdd.training.loop import Report, Stage, adamp, constant, fit, warmup_cosine
+from tdd.training.optimiser import AdamP, ema_
 from tdd.training.resume import RESUME
 from tdd.weights.checkpoints import AUDIO, Weights, export_weights, weights_info
 
@@ -81,7 +82,7 @@ class Pretraining(Stage):
         prober_loss = F.cross_entropy(self.prober(features), batch["word"])
 
         loss = torch.stack(list(losses.values())).sum()
-        self.note(loss=loss, **losses)
+        self.note({"loss": loss} | losses)
         return loss + prober_loss
 
     def _targets(self, video: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,17 +97,16 @@ class Pretraining(Stage):
         for teacher, student in ((self.video_teacher, self.video), (self.audio_teacher, self.audio)):
             if teacher is None or student is None:
                 continue
-            for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
-                slow.lerp_(fast, 1 - momentum)
+            ema_(list(teacher.parameters()), list(student.parameters()), momentum)
 
-    def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
         """Show the collapse watch what becomes of validation clips."""
         features, projection = self.video(normalise(batch["clean"]))
         target, video_target = self._targets(normalise(batch["clean"]), batch["mel"])
         named = self.prober(features).argmax(1)
         self.watch.update(self.video_predictor(projection), target, video_target, named == batch["word"])
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
         """AdamP: warm-up and cosine for all but the predictors, which keep their base rate."""
         config, steps = self.recipe.stage1, self.steps_per_epoch
         if self.recipe.findings.full_lrw_schedule:
@@ -115,8 +115,7 @@ class Pretraining(Stage):
         scheduled = nn.ModuleList(filter(None, [self.video, self.audio, self.prober]))
         predictors = nn.ModuleList(filter(None, [self.video_predictor, self.audio_predictor]))
         groups = [(scheduled.parameters(), schedule), (predictors.parameters(), constant)]
-        optimiser, scheduler = adamp(groups, config.optimiser, config.batch_size)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return adamp(groups, config.optimiser, config.batch_size)
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """What stage 2 needs: the video student and the video teacher."""
@@ -184,7 +183,7 @@ def pretrain(
     clips = PretrainingClips(store, training, recipe, train=True)
     checked = PretrainingClips(store, faces[faces["split"] == "val"], recipe, train=False)
     batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed, recipe.stage1.micro_batches)
-    L.seed_everything(seed, verbose=False)
+    torch.manual_seed(seed)
     stage = Pretraining(backbone, recipe, len(clips.words), batches.steps)
     validation = loader(checked, fixed_batches(len(checked), recipe.stage1.batch_size), recipe)
     fit(stage, loader(clips, batches, recipe), validation, recipe.stage1, recipe, run, report)

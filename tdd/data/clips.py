@@ -50,7 +50,7 @@ class PretrainingClips(Dataset[dict[str, Any]]):
         return len(self.table)
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        """Shapes: video (3, T, H, W) uint8; log-mel (1, T_audio, n_mels); word: scalar; masks as in ``augment``."""
+        """Shapes: video (3, T, H, W) uint8; log-mel (1, T_audio, n_mels); ``word`` and ``row`` are numbers; masks."""
         row, clip, noise = self._rows[draw.row], self.recipe.clip, self.recipe.noise
         rng = np.random.default_rng(draw.seed)
         spare = int(row["frames"]) - clip.frames
@@ -60,7 +60,8 @@ class PretrainingClips(Dataset[dict[str, Any]]):
         mel = log_mel(torch.from_numpy(samples.astype(np.float32) / 32768))
         if not self.train:
             view = eval_view(frames, clip)
-            return {"clean": view, "noisy": view, "mel": mel, "word": self.words[row["word"]]} | _masks(NO_NOISE)
+            seen = {"clean": view, "noisy": view, "mel": mel, "word": self.words[row["word"]], "row": draw.row}
+            return seen | _masks(NO_NOISE)
         hidden = draw_noise(rng, noise, clip, N_MELS)
         noisy = train_view(frames, rng, clip, noise.flip)
         return {
@@ -68,6 +69,7 @@ class PretrainingClips(Dataset[dict[str, Any]]):
             "noisy": to_gray(noisy) if hidden.grayscale else noisy,
             "mel": mel,
             "word": self.words[row["word"]],
+            "row": draw.row,
         } | _masks(hidden)
 
 
@@ -86,14 +88,15 @@ class DetectionClips(Dataset[dict[str, Any]]):
         return len(self.table)
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        """Shapes: video (3, T, H, W) uint8; label: scalar, 0 real, 1 fake; masks as in ``augment``."""
+        """Shapes: video (3, T, H, W) uint8; label, row: scalars; 0 is real, 1 fake; masks as in ``augment``."""
         row, clip, noise = self._rows[draw.row], self.recipe.clip, self.recipe.noise
         rng = np.random.default_rng(draw.seed)
         start = int(rng.integers(0, int(row["frames"]) - clip.frames + 1))
         frames = self.store.frames(row["video_id"], start, clip.frames)
         hidden = draw_noise(rng, noise, clip, N_MELS, noise.time_mask_stage2)
         noisy = train_view(frames, rng, clip, noise.flip)
-        seen = {"noisy": to_gray(noisy) if hidden.grayscale else noisy, "label": int(row["label"])} | _masks(hidden)
+        noisy = to_gray(noisy) if hidden.grayscale else noisy
+        seen = {"noisy": noisy, "label": int(row["label"]), "row": draw.row} | _masks(hidden)
         return seen | ({"clean": train_view(frames, rng, clip, noise.flip)} if self.clean else {})
 
 
@@ -147,11 +150,9 @@ class _Batches(BatchSampler):
     def __init__(self, n_rows: int, batch_size: int, steps: int, seed: tuple[int, ...], parts: int) -> None:
         self.n_rows, self.batch_size, self.steps, self.seed, self.parts = n_rows, batch_size, steps, seed, parts
         self.epoch = 0
-        # Lightning calls set_epoch on a batch sampler's sampler, never on the batch sampler itself.
-        self.sampler = self  # type: ignore[assignment]
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; the trainer calls this."""
+        """Choose the epoch; the loop calls this before each."""
         self.epoch = epoch
 
     def __len__(self) -> int:

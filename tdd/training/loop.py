@@ -1,26 +1,31 @@
-"""What both stages share: the optimiser, its schedules, and a Lightning trainer that resumes."""
+"""The loop of both stages, in plain view: steps, validation, history, and resume points that lose nothing."""
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-import signal
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import lightning as L
 import torch
-from adamp import AdamP
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from torch import nn
+from lightning.fabric import Fabric
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, scaled_rate
-from tdd.machine.files import remove_partials
-from tdd.training.resume import RESUME, ResumePoints, identity_of
+from tdd.errors import TddError
+from tdd.machine.files import remove_partials, write_atomically
+from tdd.training.optimiser import AdamP
+from tdd.training.resume import RESUME, identity_of, load_point, save_point
+
+HISTORY = "history.jsonl"
+"""In a run's folder: one line an epoch, while it trains; the record holds the same when it is finished."""
+
+NAMED = 8
+"""Clips of a batch that are named where its loss is not finite."""
 
 Report = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -65,8 +70,8 @@ class Watch(Protocol):
         """What has gone wrong in ``history``, one dictionary an epoch, and shows in its last epoch first."""
 
 
-class Stage(L.LightningModule):
-    """A training stage that keeps its own history: one dictionary of means an epoch, saved with the resume point.
+class Stage(nn.Module):
+    """What one stage trains, and what it does with a batch.
 
     A step draws nothing at random: every draw follows from (seed, epoch, position) in the loader, so a resume point
     needs no state of a random generator.
@@ -80,55 +85,43 @@ class Stage(L.LightningModule):
         self.settings = settings
         self.history: list[dict[str, float]] = []
         self.micro_batches = 1
-        self._sums: dict[str, float] = {}
-        self._steps = 0
+        self._sums: dict[str, Tensor] = {}
+        self._weights: dict[str, float] = {}
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        """The loss of a batch; ``index`` counts the batches, not the optimiser's steps, of the epoch."""
+        raise NotImplementedError
+
+    def validation_step(self, batch: Any) -> None:
+        """Show a batch of validation clips to the watch."""
+        raise NotImplementedError
+
+    def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
+        """The optimiser, and the schedule of its rates."""
+        raise NotImplementedError
 
     def starts_a_step(self, index: int) -> bool:
         """Whether batch ``index`` of the epoch is the first part of an optimiser step."""
         return index % self.micro_batches == 0
 
-    def note(self, **values: torch.Tensor) -> None:
-        """Add one step's values to the epoch's means."""
-        self._steps += 1
+    def note(self, values: Mapping[str, Tensor], weight: float = 1.0) -> None:
+        """Add a batch's values to the epoch's means, each counted ``weight`` times (clips, for instance)."""
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+            # Summed where it is: reading it here would make the host wait for the device at every step.
+            self._sums[name] = self._sums.get(name, 0.0) + weight * value.detach().double()
+            self._weights[name] = self._weights.get(name, 0.0) + weight
 
-    def on_train_epoch_end(self) -> None:
-        """Close the epoch: means of the training steps, then the validation's metrics; say what is newly wrong."""
-        means = {name: total / self._steps for name, total in self._sums.items()}
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+    def close_epoch(self, epoch: int, rate: float) -> list[str]:
+        """Add to the history: means of the training steps, then the watch's metrics.
+
+        Returns:
+            what the watch newly says.
+        """
+        means = {name: float(total) / self._weights[name] for name, total in self._sums.items()}
         found = self.watch.compute() if self.watch else {}
-        self.history.append({"epoch": self.current_epoch, "lr": rate} | means | found)
-        self._sums, self._steps = {}, 0
-        for sentence in self.watch.new_warnings(self.history) if self.watch else ():
-            logging.getLogger(__name__).warning(sentence)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history with the resume point."""
-        checkpoint["history"] = self.history
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the history up again."""
-        self.history = checkpoint["history"]
-
-
-class _NextEpoch(Callback):
-    """Tells the batches of a resumed run their epoch: loader processes draw ahead, before Lightning would."""
-
-    def __init__(self, loaders: Sequence[DataLoader[Any]]) -> None:
-        self.loaders = loaders
-
-    def on_load_checkpoint(self, _trainer: L.Trainer, _stage: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        for loader in self.loaders:
-            loader.batch_sampler.set_epoch(len(checkpoint["history"]))  # type: ignore[union-attr]
-
-
-class _Reporter(Callback):
-    def __init__(self, report: Report) -> None:
-        self.report = report
-
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        self.report(trainer.global_step, int(trainer.estimated_stepping_batches))
+        self.history.append({"epoch": epoch, "lr": rate} | means | found)
+        self._sums, self._weights = {}, {}
+        return self.watch.new_warnings(self.history) if self.watch else []
 
 
 def fit(
@@ -156,50 +149,106 @@ def fit(
         report: called with (steps done, steps in all).
 
     Raises:
-        TddError: the resume point is damaged, or of a run with another seed, data, settings or initial weights.
+        TddError: the resume point is damaged, or of a run with another seed, data, settings or initial weights; or a
+            loss is not finite.
         KeyboardInterrupt: stopped by Ctrl-C.
     """
     machine = recipe.machine
     if machine.threads:
         torch.set_num_threads(machine.threads)
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     remove_partials(run)
-    loaders = list(train.values()) if isinstance(train, dict) else [train]
-    saver = ModelCheckpoint(
-        run, RESUME.removesuffix(".ckpt"), save_top_k=1, every_n_epochs=machine.checkpoint_epochs,
-        save_on_train_epoch_end=True, enable_version_counter=False,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # Lightning's advice on workers and logging intervals: both are chosen by recipe
-        trainer = L.Trainer(
-            accelerator=machine.accelerator,
-            devices=1,
-            precision=machine.precision,  # type: ignore[arg-type]
-            max_epochs=config.epochs,
-            accumulate_grad_batches=config.micro_batches,
-            callbacks=[saver, _NextEpoch(loaders)] + ([_Reporter(report)] if report else []),
-            plugins=[ResumePoints(identity_of(stage, _given(loaders[0]) | dict(stage.settings)))],
-            default_root_dir=run,  # on a cluster, Lightning looks there for checkpoints of a requeued job
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        resume = run / RESUME
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            trainer.fit(stage, train, validation, ckpt_path=resume if resume.is_file() else None, weights_only=True)
-        except SystemExit as stop:
-            if not isinstance(stop.__context__, KeyboardInterrupt):
-                raise
-            signal.signal(signal.SIGINT, handler)  # Lightning ignores Ctrl-C from then on, and exits
-            raise KeyboardInterrupt from stop
+    loaders: dict[str, DataLoader[Any]] = train if isinstance(train, dict) else {"": train}
+    leader = next(iter(loaders.values()))
+    fabric = Fabric(accelerator=machine.accelerator, devices=1, precision=machine.precision)  # type: ignore[arg-type]
+    identity = identity_of(stage, _given(leader, fabric) | dict(stage.settings))
+    bare, schedule = stage.configure_optimisers()
+    model, optimiser = fabric.setup(stage, bare)
+    for method in ("training_step", "validation_step"):  # so that both compute in the precision asked for
+        model.mark_forward_method(method)
+    states: dict[str, Any] = {"stage": stage, "optimiser": bare, "schedule": schedule, "scaler": _Scaler(fabric)}
+    point = load_point(run / RESUME, identity)
+    if point:
+        stage.history = point["history"]
+        for name, holder in states.items():
+            holder.load_state_dict(point[name])
+    steps, parts = len(leader) // config.micro_batches, config.micro_batches
+
+    for epoch in range(len(stage.history), config.epochs):
+        stage.train()
+        for index, batch in enumerate(_epoch(loaders, epoch)):
+            loss = model.training_step(fabric.to_device(batch), index)
+            if not torch.isfinite(loss):
+                raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
+            fabric.backward(loss / parts)
+            if (index + 1) % parts == 0:
+                optimiser.step()
+                optimiser.zero_grad()
+                schedule.step()
+                if report:
+                    report(epoch * steps + (index + 1) // parts, config.epochs * steps)
+        if validation is not None:
+            stage.eval()
+            with torch.inference_mode():
+                for batch in validation:
+                    model.validation_step(fabric.to_device(batch))
+        for sentence in stage.close_epoch(epoch, bare.param_groups[0]["lr"]):
+            logging.getLogger(__name__).warning(sentence)
+        _write_history(run, stage.history)
+        if (epoch + 1) % machine.checkpoint_epochs == 0 or epoch + 1 == config.epochs:
+            kept = {name: holder.state_dict() for name, holder in states.items()}
+            save_point(run / RESUME, identity, kept | {"history": stage.history})
+    if fabric.device.type != "cpu":
+        stage.to("cpu")  # what follows decides anew where it computes
 
 
-def _given(leader: DataLoader[Any]) -> dict[str, Any]:
-    """Seed and data of a run: the ``leader`` is the loader whose batches follow from the run's seed."""
+class _Scaler:
+    """The loss scale of half precision, which moves as a run goes on; empty for other precisions."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self._precision = fabric.strategy.precision
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._precision.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._precision.load_state_dict(state)
+
+
+def _epoch(loaders: Mapping[str, DataLoader[Any]], epoch: int) -> Iterator[Any]:
+    """The batches of one epoch; those of several loaders in step, as one dictionary."""
+    for loader in loaders.values():
+        loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+    if "" in loaders:
+        yield from loaders[""]
+        return
+    for batches in zip(*loaders.values(), strict=True):
+        yield dict(zip(loaders, batches, strict=True))
+
+
+def _given(leader: DataLoader[Any], fabric: Fabric) -> dict[str, Any]:
+    """Seed, data and device of a run: the ``leader`` is the loader whose batches follow from the run's seed."""
     batches, dataset = leader.batch_sampler, leader.dataset
-    return {"seed": batches.seed[0], "data": dataset.store.fingerprint}  # type: ignore[union-attr,attr-defined]
+    return {
+        "seed": batches.seed[0],  # type: ignore[union-attr]
+        "data": dataset.store.fingerprint,  # type: ignore[attr-defined]
+        "device": fabric.device.type,
+    }
+
+
+def _not_finite(loss: float, epoch: int, index: int, batch: Any, loaders: Mapping[str, DataLoader[Any]]) -> str:
+    """What is said of a batch whose loss is not a number: which clips it held."""
+    held = {"": batch} if "" in loaders else batch
+    names = [
+        str(loaders[name].dataset.table["video_id"].iloc[int(row)])  # type: ignore[attr-defined]
+        for name, part in held.items()
+        for row in part["row"]
+    ]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return (
+        f"The loss is {loss} in epoch {epoch + 1}, batch {index + 1}, of the clips {', '.join(names[:NAMED])}{more}; "
+        "look at these clips, or lower the learning rate. The run goes on from its last resume point."
+    )
+
+
+def _write_history(run: Path, history: Sequence[Mapping[str, float]]) -> None:
+    write_atomically(run / HISTORY, "".join(json.dumps(entry) + "\n" for entry in history).encode())

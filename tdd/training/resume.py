@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins import CheckpointIO
 from torch import nn
 
 from tdd.errors import TddError
@@ -44,52 +43,35 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-class ResumePoints(CheckpointIO):
-    """How Lightning writes and reads the resume points of one run.
+def save_point(path: Path, identity: Identity, values: Mapping[str, Any]) -> None:
+    """Write tensors and plain values, replacing the last resume point only when complete."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        torch.save(dict(values) | {_IDENTITY: asdict(identity)}, file)
 
-    Its own writer goes through the system's temporary folder, and from another file system it copies: killed there, it
-    leaves neither the old resume point nor the new one.
+
+def load_point(path: Path, identity: Identity) -> dict[str, Any] | None:
+    """The resume point of a run, ``None`` where there is none; only tensors and plain values are ever unpickled.
+
+    Raises:
+        TddError: a damaged or foreign file, or one of another run.
     """
-
-    def __init__(self, identity: Identity) -> None:
-        """Write resume points of one run, and refuse those of another."""
-        self.identity = identity
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write tensors and plain values, replacing the last resume point only when complete."""
-        with whole_file(Path(path)) as partial, partial.open("wb") as file:
-            torch.save(checkpoint | {_IDENTITY: asdict(self.identity)}, file)
-
-    def load_checkpoint(
-        self,
-        path: str | Path,
-        map_location: Any = None,  # noqa: ARG002
-        weights_only: bool | None = None,  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Read a resume point of this run; nothing but tensors and plain values is ever unpickled.
-
-        Raises:
-            TddError: a damaged or foreign file, or one of another run.
-        """
-        try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            present = Identity(**checkpoint[_IDENTITY])
-        except Exception as error:  # damaged bytes can raise anything
-            raise TddError(
-                f"{path} is damaged or no resume point of this program ({type(error).__name__}); "
-                "delete it and run the same command again: this run then starts anew."
-            ) from error
-        difference = _difference(present, self.identity)
-        if difference:
-            raise TddError(
-                f"{path} is of an unfinished run with {difference}; "
-                "choose another folder, or delete that file to start this run anew."
-            )
-        return checkpoint
-
-    def remove_checkpoint(self, path: str | Path) -> None:
-        """Delete a resume point."""
-        Path(path).unlink(missing_ok=True)
+    if not path.is_file():
+        return None
+    try:
+        values: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        present = Identity(**values.pop(_IDENTITY))
+    except Exception as error:  # damaged bytes can raise anything
+        raise TddError(
+            f"{path} is damaged or no resume point of this program ({type(error).__name__}); "
+            "delete it and run the same command again: this run then starts anew."
+        ) from error
+    difference = _difference(present, identity)
+    if difference:
+        raise TddError(
+            f"{path} is of an unfinished run with {difference}; "
+            "choose another folder, or delete that file to start this run anew."
+        )
+    return values
 
 
 def _difference(present: Identity, wanted: Identity) -> str | None:

@@ -1,16 +1,21 @@
 """The training loop: which clips it shows, unbroken and resumed."""
 
 import dataclasses
+import json
+import math
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from tdd.config import load_recipe
 from tdd.data.clips import CompanionBatches, EpochBatches, loader
-from tdd.training.loop import Stage, fit
+from tdd.errors import TddError
+from tdd.training.loop import Stage, constant, fit
 
 TINY = load_recipe("tiny")
 
@@ -24,7 +29,7 @@ class Draws(Dataset):
         return 12
 
     def __getitem__(self, draw):
-        return torch.tensor([draw.row, *draw.seed])
+        return {"row": draw.row, "drawn": torch.tensor([draw.row, *draw.seed])}
 
 
 class Watching(Stage):
@@ -36,11 +41,12 @@ class Watching(Stage):
         self.shown = []
 
     def training_step(self, batch, _index):
-        self.shown += [part.tolist() for part in batch.values()]
+        self.shown += [part["drawn"].tolist() for part in batch.values()]
         return self.weight.sum()
 
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.1)
+    def configure_optimisers(self):
+        optimiser = torch.optim.SGD(self.parameters(), 0.1)
+        return optimiser, LambdaLR(optimiser, constant)
 
 
 def shown(run, epochs, workers, seed=5):
@@ -91,3 +97,46 @@ def test_what_the_watch_finds_is_said_once_also_when_resumed(tmp_path, caplog):
         fit(stage, batches, None, config, TINY, tmp_path)
     assert [entry["measured"] for entry in stage.history] == [0.5] * 4
     assert [r.getMessage() for r in caplog.records if r.name.startswith("tdd")] == ["epoch 1", "epoch 2"]
+
+
+class Breaking(Watching):
+    """Its loss is no number from the second batch of the second epoch on."""
+
+    def training_step(self, batch, index):
+        return super().training_step(batch, index) * (math.nan if self.history and index else 1.0)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_clips(tmp_path):
+    stage, batches = Breaking(), EpochBatches(12, 4, 0)
+    data = Draws()
+    data.table = pd.DataFrame({"video_id": [f"video{row:02d}" for row in range(12)]})
+    with pytest.raises(TddError, match=r"The loss is nan in epoch 2, batch 2, of the clips video\d\d, ") as caught:
+        fit(stage, {"labelled": loader(data, batches, TINY)}, None, TINY.stage2, TINY, tmp_path)
+    batches.set_epoch(1)
+    named = [f"video{draw.row:02d}" for draw in list(batches)[1]]
+    assert ", ".join(named) in str(caught.value)
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [0]
+
+
+def test_the_history_file_grows_as_it_trains_and_holds_what_the_stage_holds(tmp_path):
+    seen, stage = [], Watching()
+
+    def look(_done, _total):
+        file = tmp_path / "history.jsonl"
+        seen.append(len(file.read_text().splitlines()) if file.exists() else 0)
+
+    batches = EpochBatches(12, 4, 0)
+    config = dataclasses.replace(TINY.stage2, epochs=3)
+    fit(stage, {"labelled": loader(Draws(), batches, TINY)}, None, config, TINY, tmp_path, look)
+    assert seen == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()] == stage.history
+
+
+def test_means_weigh_each_value_as_told():
+    stage = Watching()
+    stage.note({"auxiliary": torch.tensor(-1.0)}, 3)
+    stage.note({"auxiliary": torch.tensor(0.0)}, 1)
+    stage.note({"loss": torch.tensor(2.0)})
+    stage.close_epoch(0, 0.1)
+    assert stage.history == [{"epoch": 0, "lr": 0.1, "auxiliary": -0.75, "loss": 2.0}]
