@@ -33,6 +33,7 @@ class Calibration:
 
     def probability(self, logits: ArrayLike) -> np.ndarray:
         """Calibrated chances of a fake, in [0, 1], of the shape of ``logits``."""
+        # expit, for exp(-x) written out overflows where the temperature is small.
         return expit(np.asarray(logits, float) / self.temperature + self.bias)
 
 
@@ -58,15 +59,16 @@ def fit_calibration(labels: ArrayLike, logits: ArrayLike, prior: float | None = 
     fakes = int(kinds.sum())
     targets = np.where(kinds == 1, (fakes + 1) / (fakes + 2), 1 / (len(kinds) - fakes + 2))
     weights = _weights(kinds, prior)
-    middle, scale = values.mean(), values.std() or 1.0
+    middle, scale = values.mean(), values.std() or 1.0  # equal logits: refused below, with a sentence
     standard = (values - middle) / scale  # logits far from zero would make a long narrow valley of the likelihood
 
     def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
         moved = free[0] * standard + free[1]
         error = weights * (expit(moved) - targets)
-        likelihood = weights @ (np.logaddexp(0, moved) - targets * moved)
+        likelihood = weights @ (np.logaddexp(0, moved) - targets * moved)  # log(1 + exp(x)) would overflow
         return float(likelihood), np.array([error @ standard, error.sum()])
 
+    # With scipy's own tolerances the climb stops where the chances are still off by some 1e-6.
     best = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-10}).x
     slope = float(best[0] / scale)
     bias = float(best[1] - slope * middle)
@@ -101,7 +103,7 @@ def reliability(
         raise TddError(f"Calibration is measured in one bin at least, not {bins}.")
     weights = _weights(kinds, prior)
     place = np.minimum((values * bins).astype(int), bins - 1)
-    held, videos = np.unique(place, return_counts=True)
+    held, videos = np.unique(place, return_counts=True)  # a bin without videos has no mean
     mass, predicted, observed = (
         np.bincount(place, weights * part, bins)[held] for part in (np.ones(len(values)), values, kinds)
     )
@@ -150,7 +152,7 @@ def brier_score(labels: ArrayLike, probabilities: ArrayLike, prior: float | None
 
 
 def _checked(labels: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    split_classes(labels, values)
+    split_classes(labels, values)  # called for its checks alone
     return np.asarray(labels).astype(int), np.asarray(values, float)
 
 

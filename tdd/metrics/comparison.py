@@ -58,12 +58,14 @@ def compare_areas(labels: ArrayLike, first: ArrayLike, second: ArrayLike, level:
     areas, covariance = delong_covariance(labels, np.stack([np.asarray(first, float), np.asarray(second, float)]))
     one, two = float(areas[0]), float(areas[1])
     difference, z = one - two, float(norm.ppf((1 + level) / 2))
+    # Rounding may leave a little less than zero where both systems rank alike.
     spread = float(np.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
     down = up = z * spread
     method = "delong" if spread > _NO_SPREAD else "newcombe"
     if method == "newcombe":
         a, b = (newcombe_interval(min(max(area, 0.0), 1.0), len(fakes), len(reals), level) for area in (one, two))
         down, up = float(np.hypot(one - a.low, b.high - two)), float(np.hypot(a.high - one, two - b.low))
+    # Newcombe's sides differ: the one towards zero makes p < 1 - level just where the interval excludes zero.
     towards_zero = down if difference > 0 else up
     p_value = float(2 * norm.sf(abs(difference) / towards_zero * z)) if difference else 1.0
     return Comparison(one, two, difference, difference - down, difference + up, p_value, level, method)
@@ -97,7 +99,7 @@ def compare_systems(first: pd.DataFrame, second: pd.DataFrame, level: float = 0.
             f"{len(differing)} videos are real for one system and fake for the other, such as {differing[0]!r}; "
             "evaluate both on one test set."
         )
-    return compare_areas(first["label"], first["logit"], other["logit"], level)
+    return compare_areas(first["label"], first["logit"], other["logit"], level)  # scores may tie where logits do not
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:

@@ -41,6 +41,7 @@ def split_classes(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.
 def tally(fakes: np.ndarray, reals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct scores in rising order, and the number of fakes and of reals on each, shape (K,) all."""
     levels, where = np.unique(np.concatenate([fakes, reals]), return_inverse=True)
+    # The highest levels may hold one class alone; without minlength its counts would be longer than the other's.
     fake_counts = np.bincount(where[: len(fakes)], minlength=len(levels))
     return levels, fake_counts, np.bincount(where[len(fakes) :], minlength=len(levels))
 

@@ -15,7 +15,7 @@ from scipy.stats import norm, rankdata
 from tdd.errors import TddError
 from tdd.metrics.inputs import check_level, split_classes, tally
 
-_CHUNK = 4_000_000
+_CHUNK = 4_000_000  # 32 MB of int64, for each class
 """Numbers of a block of bootstrap samples."""
 
 
@@ -51,11 +51,12 @@ def delong_covariance(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray,
         raise TddError("A variance needs at least two real and two fake videos; add videos to the test set.")
     of_fakes, of_reals = (np.stack(part) for part in zip(*(_placements(*pair) for pair in pairs), strict=True))
     covariance = np.cov(of_fakes) / of_fakes.shape[1] + np.cov(of_reals) / of_reals.shape[1]
-    return of_fakes.mean(axis=1), np.atleast_2d(covariance)
+    return of_fakes.mean(axis=1), np.atleast_2d(covariance)  # np.cov of one row has no axes
 
 
 def _placements(fakes: np.ndarray, reals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Share of reals below each fake, and share of fakes above each real; ties count one half."""
+    # A rank among all, less that among one's own, counts the others below: no matrix of all pairs is needed.
     ranks = rankdata(np.concatenate([fakes, reals]))
     of_fakes = (ranks[: len(fakes)] - rankdata(fakes)) / len(reals)
     of_reals = 1 - (ranks[len(fakes) :] - rankdata(reals)) / len(fakes)
@@ -101,6 +102,7 @@ def auc_interval(
         samples = bootstrap_auc(labels, scores, replicates, seed)
         low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     else:
+        # Delta method: the slope of the logit at A is one over A (1 - A).
         reach = norm.ppf((1 + level) / 2) * spread / (value * (1 - value))
         low, high = expit(logit(value) - reach), expit(logit(value) + reach)
     return Interval(value, float(low), float(high), level, method)
@@ -171,6 +173,7 @@ def roc_band(
     for fake_counts, real_counts in _resampled(labels, scores, replicates, seed):
         true_rates = np.cumsum(fake_counts[:, ::-1], axis=1) / fake_counts[0].sum()
         false_rates = np.cumsum(real_counts[:, ::-1], axis=1) / real_counts[0].sum()
+        # The corner (0, 0) belongs to a threshold above every score, for which there is no level.
         curves += [
             np.interp(rates, np.append(0.0, x), np.append(0.0, y)) for x, y in zip(false_rates, true_rates, strict=True)
         ]

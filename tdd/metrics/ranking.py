@@ -32,6 +32,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
         TddError: shapes differ, a score is not finite, a label is neither 0 nor 1, or one class is absent.
     """
     fakes, reals = split_classes(labels, scores)
+    # rankdata gives tied scores their mean rank, so that a tie counts one half.
     above = rankdata(np.concatenate([fakes, reals]))[: len(fakes)].sum() - len(fakes) * (len(fakes) + 1) / 2
     return float(above / (len(fakes) * len(reals)))
 
@@ -109,6 +110,7 @@ def partial_auc(labels: ArrayLike, scores: ArrayLike, max_fpr: float = 0.1) -> f
     end = np.interp(max_fpr, curve.false_positive_rate, curve.true_positive_rate)
     rates = np.append(curve.false_positive_rate[inside], max_fpr)
     heights = np.append(curve.true_positive_rate[inside], end)
+    # Written out, for numpy 1 has no np.trapezoid.
     area = float((np.diff(rates) * (heights[1:] + heights[:-1]) / 2).sum())
     chance = max_fpr**2 / 2
     return 0.5 * (1 + (area - chance) / (max_fpr - chance))

@@ -34,6 +34,7 @@ def video_scores(clips: pd.DataFrame) -> pd.DataFrame:
     """
     _check_clips(clips)
     by_video = clips.groupby("video_id", sort=True)
+    # A fact that only some clips of a video lack is a difference too.
     mixed = by_video[_FACTS].nunique(dropna=False).gt(1)
     if mixed.to_numpy().any():
         video = mixed.index[mixed.any(axis=1)][0]

@@ -47,11 +47,12 @@ def mean_area_interval(labels: ArrayLike, scores: ArrayLike, level: float = 0.95
     check_level(level)
     areas, covariance = delong_covariance(labels, runs)
     value = float(areas.mean())
+    # The variance of the mean of S areas is the mean of all S x S entries of their covariance.
     spread, reach = _spread(covariance.mean(), areas, level)
     if spread < _NO_SPREAD or not 0 < value < 1:
         fakes, reals = split_classes(labels, runs[0])
         return newcombe_interval(value, len(fakes), len(reals), level)
-    half = reach * spread / (value * (1 - value))
+    half = reach * spread / (value * (1 - value))  # delta method, as in auc_interval
     return Interval(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)), level, "delong+seeds")
 
 
@@ -101,4 +102,5 @@ def _spread(over_videos: float, of_seeds: np.ndarray, level: float) -> tuple[flo
 def _freedom(spread: float, of_seeds: np.ndarray) -> float:
     """Degrees of freedom of Welch and Satterthwaite, where the variance over videos has as many as one wishes."""
     over_seeds = of_seeds.var(ddof=1) / len(of_seeds)
+    # Equal seeds add no variance; the floor prevents a division by zero and leaves the normal law.
     return float(spread**4 / max(over_seeds**2 / (len(of_seeds) - 1), 1e-30))
