@@ -72,6 +72,7 @@ def draw_figures(study_dir: Path, out: Path | None = None, store: Path | None = 
         name, draw = _SWEEPS[study.name]
         files.append(draw(study, folder / f"{name}.png"))
     run = attentive_run(study)
+    # A store that was named is opened in any case: its absence is an error, and no reason to leave a figure out.
     if run and (store or (clips / INDEX).is_file()):
         files.append(draw_attention(study, run, ClipStore(clips), folder / "attention.png"))
     if (study_dir / "data").is_dir():

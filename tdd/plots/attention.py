@@ -25,6 +25,7 @@ def attentive_run(study: Study) -> Run | None:
     for run in study.runs:
         row = run.record.get("row") or {}
         trained = (study.folder / run.path / "weights.json").is_file()
+        # A row with settings of its own may have no attention, or steps that are not frames.
         if trained and row.get("backbone") == "cnn_gru_attention" and not row.get("overrides"):
             return run
     return None
@@ -64,6 +65,7 @@ def draw_attention(study: Study, run: Run, store: ClipStore, path: Path) -> Path
             received = figure.add_subplot(grid[2, column], sharex=read)
             received.plot(weights.mean(0), color=BLUE)
             received.axhline(1 / length, color="#8a8a8a", linestyle=":", linewidth=1.2)
+            # At least three even shares high, so that a nearly even curve looks even.
             received.set(xlabel="frame that is read", ylim=(0, max(3 / length, weights.mean(0).max() * 1.1)))
             if column == 0:
                 read.set_ylabel("frame that reads")

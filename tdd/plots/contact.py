@@ -54,7 +54,8 @@ def draw_contact_sheet(study_dir: Path, path: Path, *, synthetic: bool = True) -
     width = _LABEL + (FRAMES + 2) * (_TILE + _GAP)
     height = _HEAD + len(rows) * (_TILE + _GAP) + _FOOT
     with drawing(path, width / _DPI, height / _DPI, dpi=_DPI) as figure:
-        figure.set_layout_engine("none")
+        figure.set_layout_engine("none")  # places are pixels here, and no layout may move them
+        # figimage, for imshow would resample: a pixel of the sheet is one of the picture.
         figure.figimage(_mosaic([tiles for _, tiles in rows]), xo=_LABEL, yo=_FOOT, origin="upper")
         _write_labels(figure, [label for label, _ in rows], width, height, synthetic)
     return path
@@ -79,6 +80,7 @@ def _test_pairs(root: Path) -> Iterator[tuple[str, str]]:
     listed = root / "splits" / "test.json"
     if listed.is_file():
         for first, second in json.loads(listed.read_text(encoding="utf-8")):
+            # A pair of the official list stands for the fakes of both directions.
             yield first, second
             yield second, first
 
@@ -112,7 +114,7 @@ def _tiles(strips: list[_Strip]) -> Iterator[tuple[str, list[np.ndarray]]]:
         tiles = [_resize(frame) for frame in strip.frames] + [_resize(zoom)]
         if strip.real is not None:
             before = strip.real[moment, top : top + side, left : left + side]
-            change = np.abs(zoom.astype(float) - before).mean(2, keepdims=True)
+            change = np.abs(zoom.astype(float) - before).mean(2, keepdims=True)  # differences of bytes would wrap
             grey = 255 * (1 - np.minimum(change / _BLACK, 1))
             tiles.append(_resize(np.repeat(grey.astype(np.uint8), 3, axis=2)))
         yield strip.label, tiles
@@ -127,6 +129,7 @@ def _most_changed(strips: list[_Strip]) -> tuple[int, int, int, int]:
         return FRAMES // 2, (height - side) // 2, (width - side) // 2, side
     mean = np.mean(changes, axis=0)  # (FRAMES, H, W)
     moment = int(mean.mean(axis=(1, 2)).argmax())
+    # With this anchor a sum stands at the upper left corner of its square; squares that leave the frame are cut off.
     sums = cv2.boxFilter(mean.mean(0), -1, (side, side), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
     top, left = np.unravel_index(
         sums[: height - side + 1, : width - side + 1].argmax(), (height - side + 1, width - side + 1)
@@ -140,6 +143,7 @@ def _resize(frame: np.ndarray) -> np.ndarray:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = np.ascontiguousarray(frame[top : top + side, left : left + side])
+    # INTER_AREA alone shrinks without moire, and enlarging it would only repeat pixels.
     return cv2.resize(square, (_TILE, _TILE), interpolation=cv2.INTER_AREA if side > _TILE else cv2.INTER_CUBIC)
 
 

@@ -37,12 +37,13 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
             shown = [row for row in rows if name in row.cells]
             band = _band(study, banded, name, replicates) if banded in [row.id for row in shown] else None
             for axes in panels[:, column]:
+                # Without the rate 0, for which a logarithmic axis has no place.
                 axes.plot(_GRID[1:], _GRID[1:], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
                 for row in shown:
                     _draw_row(axes, study, row, name, _look(study, row, banded), axes is panels[1, column])
                 if band:
                     axes.fill_between(_GRID[1:], *(limit[1:] for limit in band), color=BLUE, alpha=0.13, linewidth=0)
-                axes.set(ylim=(0, 1.003), xlabel="false positive rate")
+                axes.set(ylim=(0, 1.003), xlabel="false positive rate")  # a curve at 1 is drawn whole
             panels[0, column].set(title=_titled(study, name), xlim=(0, 1), aspect="equal")
             panels[1, column].set(xscale="log", xlim=(LOWEST_FPR, 1), box_aspect=0.8)
             if panels[0, column].get_legend_handles_labels()[0]:
@@ -69,7 +70,7 @@ def _draw_row(axes: Axes, study: Study, row: ResultRow, name: str, look: dict[st
 
 def _band(study: Study, row: str, name: str, replicates: int) -> tuple[np.ndarray, np.ndarray] | None:
     table = videos_of(study.usable(row)[0], name)
-    if table["label"].value_counts().min() < 2:
+    if table["label"].value_counts().min() < 2:  # one video, drawn again and again, has no spread
         return None
     return roc_band(table["label"], table["logit"], _GRID, replicates=replicates)
 
@@ -83,6 +84,7 @@ def _look(study: Study, row: ResultRow, banded: str) -> dict[str, Any]:
 
 def swept_weights(study: Study) -> dict[str, float]:
     """ssl_weight of every row that differs from the paper's CNN-GRU + attention in it alone, by row."""
+    # The paper's rows count even where the study leaves them out: their points are drawn all the same.
     known = {row.id: row.describe() for row in paper.ROWS} | study.described
     return {
         name: row["ssl_weight"]
@@ -126,6 +128,7 @@ def draw_learning_curve(study: Study, path: Path) -> Path:
     for run in study.runs:
         overrides = study.described.get(run.row, {}).get("overrides", {})
         if (run.row == study.reference or list(overrides) == ["stage1.clips"]) and run.stage1 in study.stage1:
+            # From the record, for 0 in a recipe stands for all clips.
             counted[run.row] = study.stage1[run.stage1]["data"]["clips"]
     with drawing(path, 7.0, 3.1) as figure:
         panels = figure.subplots(1, len(paper.TEST_SETS), sharey=True)

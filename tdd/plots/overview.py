@@ -184,6 +184,7 @@ def _arrow(
     axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "", bend: bool = False, **look: Any
 ) -> None:
     """An arrow with its words above the middle; ``bend`` turns one right angle on the way."""
+    # A falling arrow enters its box from the side, a rising one from below.
     straight = "angle,angleA=-90,angleB=180,rad=0" if start[1] > end[1] else "angle,angleA=0,angleB=90,rad=0"
     axes.add_patch(
         FancyArrowPatch(

@@ -31,7 +31,7 @@ def draw_robustness(record: Mapping[str, Any], path: Path) -> Path:
     found = {dataset: by_level(record, dataset) for dataset in datasets}
     codes = list(found[datasets[0]])
     columns = min(COLUMNS, len(codes) + 1)
-    rows = -(-(len(codes) + 1) // columns)
+    rows = -(-(len(codes) + 1) // columns)  # one panel more, for the mean
     with drawing(path, 1.9 * columns if columns > 2 else 5.0, 0.9 + 1.9 * rows) as figure:
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, code in zip(panels, codes, strict=False):
@@ -51,7 +51,7 @@ def draw_robustness(record: Mapping[str, Any], path: Path) -> Path:
                 axes.set_ylabel("AUC, %")
             if place > len(codes) - columns:
                 axes.set_xlabel("level (0: undamaged)")
-                axes.tick_params(labelbottom=True)
+                axes.tick_params(labelbottom=True)  # sharex hides them above an empty place
         figure.legend(*summary.get_legend_handles_labels(), loc="outside upper left", ncols=3)
         footnote(figure, _small_print(record))
     return path

@@ -27,7 +27,7 @@ def draw_methods(study: Study, path: Path) -> Path:
     """Draw AUC of every row on every test set as a heat map, means over seeds; white is chance."""
     rows = _usable(study)
     values = np.array([[row.cells[n].value if n in row.cells else np.nan for n in TEST_SETS] for row in rows])
-    with drawing(path, 8.2, 1.2 + 0.3 * max(1, len(rows))) as figure:
+    with drawing(path, 8.2, 1.2 + 0.3 * max(1, len(rows))) as figure:  # a study without results draws too
         axes = figure.subplots()
         if len(rows):
             shown = axes.imshow(values, cmap=_AUC_MAP, vmin=0, vmax=100, aspect="auto")
@@ -39,7 +39,7 @@ def draw_methods(study: Study, path: Path) -> Path:
         axes.axvline(len(paper.TEST_SETS) - 0.5, color=INK, linewidth=1.2)
         for (line, column), value in np.ndenumerate(values):
             if np.isfinite(value):
-                ink = "white" if abs(value - 50) > 38 else INK
+                ink = "white" if abs(value - 50) > 38 else INK  # dark letters drown in the ends of the map
                 axes.text(column, line, f"{value:.0f}", ha="center", va="center", color=ink)
         seeds = f"Mean over {len(study.seeds)} seeds. " if len(study.seeds) > 1 else ""
         footnote(figure, f"{seeds}Left of the rule: never seen in training. {origin(study)}")
@@ -108,11 +108,12 @@ def draw_scores(study: Study, path: Path) -> Path:
 def _draw_spread(axes: Axes, line: int, study: Study, row: ResultRow, name: str) -> None:
     """Reals above the line, fakes below it, as smoothed histograms."""
     table = videos_of(study.usable(row.id)[0], name)
+    # The floor is for equal logits, which have no spread.
     scores = (table["logit"] - table["logit"].median()) / max(table["logit"].std(), 1e-9)
     grid = np.linspace(-3.5, 3.5, 200)
     for label, ink, side in ((0, BLUE, -1), (1, ORANGE, 1)):
         own = scores[table["label"] == label].to_numpy()
         density = np.exp(-0.5 * ((grid[:, None] - own) / 0.3) ** 2).mean(1)
-        height = 0.4 * side * density / max(density.max(), 1e-9)
+        height = 0.4 * side * density / max(density.max(), 1e-9)  # a class may lie beyond the grid
         axes.fill_between(grid, line, line + height, color=ink, alpha=0.6, linewidth=0)
         axes.plot([np.median(own)] * 2, [line, line + side * 0.4], color=ink, linewidth=1.3)

@@ -66,6 +66,7 @@ def chosen_videos(rows: pd.DataFrame, count: int = VIDEOS) -> pd.DataFrame:
     for number in itertools.islice(itertools.cycle(range(len(groups))), max(count, 0)):
         shares[number] += 1
     picked = [
+        # A method with fewer videos than its share would show some of them twice.
         group.iloc[np.unique(np.linspace(0, len(group) - 1, share).astype(int))]
         for group, share in zip(groups, shares, strict=True)
         if share
@@ -114,6 +115,7 @@ def _marked_frame(store: ClipStore, root: Path, row: dict[str, Any], moment: int
     image = frame.rgb()
     scale = min(_TILE / image.shape[0], _WIDE / image.shape[1])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:_TILE, :_WIDE]
+    # Landmarks count from the middle of the first pixel, resizing from its corner.
     for x, y in np.rint((points[frame.source] + 0.5) * scale - 0.5).astype(int):
         cv2.circle(small, (int(x), int(y)), 1, _MARK, -1)
     tile = np.full((_TILE, _WIDE, 3), 235, np.uint8)
@@ -138,7 +140,7 @@ def draw_quality(store: ClipStore, path: Path) -> Path:
             _draw_dots(axes, [table.loc[table["dataset"] == dataset, name] for dataset in datasets])
             axes.set_xlabel(COLUMNS[name])
             if name == "found_share":
-                axes.set_xlim(right=101)
+                axes.set_xlim(right=101)  # a dot at 100 is drawn whole
         counts = table["dataset"].value_counts()
         panels[0].set_yticks(range(len(datasets)), [f"{name}\n{counts[name]} videos" for name in datasets])
         panels[0].set_ylim(len(datasets) - 0.5, -0.5)
@@ -147,7 +149,7 @@ def draw_quality(store: ClipStore, path: Path) -> Path:
 
 
 def _draw_dots(axes: Axes, groups: list[pd.Series]) -> None:
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(0)  # the same store gives the same picture
     for place, group in enumerate(groups):
         values = group.dropna().to_numpy(float)
         if len(values):

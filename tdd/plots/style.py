@@ -39,6 +39,7 @@ BACKBONE_NAMES = {
 }
 
 DPI = 150
+# Figures are committed; the tests hold each of them below 200,000.
 LARGEST = 190_000
 """Bytes that one figure may take."""
 
@@ -46,7 +47,7 @@ CHARACTER = 0.0605
 """Width of a character of small print, inches: a little above the mean."""
 
 _SETTINGS = {
-    "font.family": "DejaVu Sans",
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -112,14 +113,16 @@ def footnote(figure: Figure, text: str) -> None:
     """Small print under all axes, its lines broken where the figure ends."""
     width = int(figure.get_figwidth() / CHARACTER)
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
+    # supxlabel, for the layout makes room for it, and for no free text.
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8, color="#555555")
 
 
 def _compact(png: BytesIO, dpi: int) -> bytes:
     """The same picture in an indexed palette, with as many colours as ``LARGEST`` bytes allow."""
-    picture = Image.open(png).convert("RGB")
+    picture = Image.open(png).convert("RGB")  # median cut takes no alpha
     for colours in (256, 192, 128, 96, 64, 32):
         out = BytesIO()
+        # Without k-means: it took half the time of all figures and changed nothing to see (docs/LOG.md).
         picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
             out, "PNG", optimize=True, dpi=(dpi, dpi)
         )

@@ -29,9 +29,9 @@ def draw_table(report: Report, path: Path) -> Path:
     controls = [row for row in report.rows if row.control]
     lines = 2.4 + len(inside) + 1.2 * len(controls) + 2.2
     with drawing(path, 8.2, 0.29 * lines) as figure:
-        figure.set_layout_engine("none")
+        figure.set_layout_engine("none")  # the columns stand where _PLACES says
         axes = figure.add_axes((0.015, 0.02, 0.97, 0.96))
-        axes.set(xlim=(0, 1), ylim=(lines, 0))
+        axes.set(xlim=(0, 1), ylim=(lines, 0))  # y counts lines of text from the top
         axes.axis("off")
         _head(axes, report)
         marks = [ranking([row.paper.get(name) for row in inside]) for name in paper.TEST_SETS]

@@ -20,7 +20,7 @@ MOMENTS = 3
 SCORE_TICKS = (0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 0.999)
 LEAST_LOGIT = 2.0
 """The axis reaches at least as far to both sides of a score of 0.5."""
-LONGEST_NAME = 40
+LONGEST_NAME = 40  # a longer one would push the score out of the picture
 LINE = 132
 """Letters in a line of small print."""
 
@@ -47,6 +47,7 @@ def _draw_clips(axes: Axes, prediction: Prediction) -> None:
     letters = {clip.clip: letter for clip, letter in zip(prediction.driving, LETTERS, strict=False)}
     for number, (start, end, logit) in enumerate(prediction.clips[["start", "end", "logit"]].to_numpy()):
         ink = ORANGE if number in letters else BLUE
+        # Any other cap would reach into the clip beside it.
         axes.plot([start, end], [logit, logit], color=ink, linewidth=3, solid_capstyle="butt")
         if number in letters:
             place = ((start + end) / 2, logit)
@@ -73,6 +74,7 @@ def _draw_scores(axes: Axes, prediction: Prediction) -> None:
     """The scores that belong to the logits, on the right; those that would stand too close are left out."""
     low, high = axes.get_ylim()
     ticks: dict[float, float] = {}
+    # From the middle outwards: of two ticks too close together the one nearer to 0.5 stays.
     for score in sorted(SCORE_TICKS, key=lambda score: abs(score - 0.5)):
         place = _logit_of(score, prediction)
         if low <= place <= high and all(abs(place - other) > (high - low) / 12 for other in ticks.values()):
@@ -105,7 +107,7 @@ def _draw_attention(axes: Axes, attention: np.ndarray, prediction: Prediction) -
     for start, shares in zip((prediction.clips["start"] * FPS).round().astype(int), attention, strict=True):
         summed[start : start + length] += shares * length
         times[start : start + length] += 1
-    strip = (summed / times)[None]
+    strip = (summed / times)[None]  # no division by zero, for every frame lies in a clip
     axes.imshow(strip, aspect="auto", cmap="Blues", vmin=0, extent=(0, prediction.seconds, 0, 1))
     axes.set_yticks([])
     axes.grid(visible=False)
@@ -120,6 +122,7 @@ def _draw_faces(axes: Axes, prediction: Prediction) -> None:
     side = prediction.driving[0].faces.shape[1]
     gap, width = side // 3, MOMENTS * side
     places = range(0, len(prediction.driving) * (width + gap), width + gap)
+    # Room for three clips even where there are fewer, so that faces keep their size.
     sheet = np.full((side, 3 * (width + gap) - gap, 3), 255, np.uint8)
     for place, clip, letter in zip(places, prediction.driving, LETTERS, strict=False):
         chosen = clip.faces[np.linspace(0, len(clip.faces) - 1, MOMENTS + 2).astype(int)[1:-1]]

@@ -104,11 +104,14 @@ def _stage2_curves(study: Study) -> list[Curve]:
 def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
     curves = list(curves)
     for curve in curves:
+        # Records count epochs from 0, readers from 1.
         points = [(entry["epoch"] + 1, entry[key]) for entry in curve.history if entry.get(key) is not None]
         if points:
             axes.plot(*np.transpose(points), color=curve.ink, marker=".", markersize=4, linewidth=1.1)
+    # A set: curves of one recipe have one chance level, drawn once.
     for level in {curve.chance[key] for curve in curves if key in curve.chance}:
         axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
+    # All but losses are counted from 0. The spread's panel always shows 1, its value without collapse.
     if key not in ("loss", "bce", "auxiliary"):
         axes.set_ylim(bottom=0, top=max(1.05, axes.get_ylim()[1]) if key == "target_std" else None)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -116,6 +119,6 @@ def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
 
 
 def _handles(curves: Iterable[Curve], chance: bool) -> list[Any]:
-    known = dict.fromkeys((curve.label, curve.ink) for curve in curves)
+    known = dict.fromkeys((curve.label, curve.ink) for curve in curves)  # the seeds of a row share one entry
     handles = [Line2D([], [], color=ink, label=label) for label, ink in known]
     return handles + ([Line2D([], [], color=GREY, linestyle=":", label="chance")] if chance else [])

@@ -55,10 +55,11 @@ def _markdown_row(report: Report, index: int, base: Path) -> list[str]:
     cells = [row.label, *(_paper_texts(row) if report.beside_paper else [])]
     for name in COLUMNS:
         cell = row.cells.get(name)
+        # The text of a cell with one seed holds its limits already.
         text = cell_text(row, name) + (cell.limits() if cell and cell.sd is not None else "")
         place = report.rank(name)[index]
         cells.append(f"**{text}**" if place == 1 else f"*{text}*" if place == 2 else text)
-    folder = Path(os.path.relpath(report.study.folder, base))
+    folder = Path(os.path.relpath(report.study.folder, base))  # Path.relative_to climbs to no parent before 3.12
     links = [
         f"[{path.rsplit('/', 1)[-1]}]({Path(os.path.normpath(folder / path / 'record.json')).as_posix()})"
         for path in row.paths
@@ -76,6 +77,7 @@ def _published_table() -> list[str]:
         [known.system, *(f"{known.auc[n]:.1f}" if n in known.auc else "–" for n in paper.PUBLISHED_SETS), known.source]
         for known in paper.PUBLISHED
     ]
+    # Called records until _table has set the column to the left.
     names = ["system", *paper.PUBLISHED_SETS, "records"]
     table = _table(names, texts)
     head = table[0].replace("records", "source")
@@ -148,6 +150,7 @@ def _latex_row(report: Report, index: int) -> str:
     row = report.rows[index]
     cells = [_latex(row.label), *(_paper_texts(row) if report.beside_paper else [])]
     for name in COLUMNS:
+        # The sign comes after the escaping, which would spoil its dollars.
         text, place = _latex(cell_text(row, name)).replace("±", r"$\pm$"), report.rank(name)[index]
         cells.append(rf"\textbf{{{text}}}" if place == 1 else rf"\underline{{{text}}}" if place == 2 else text)
     return " & ".join(cells).replace("–", "--") + r" \\"

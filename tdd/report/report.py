@@ -54,6 +54,7 @@ class Report:
         under = ["", "FaceSh.", "Celeb", *(self.counted(name) for name in paper.TEST_SETS), "mean", ""]
         body = [self._cells(row) for row in self.rows]
         widths = [max(len(line[i]) for line in [head, under, *body]) for i in range(len(head))]
+        # Names of records are cut to what is left, numbers never.
         widths[-1] = max(8, WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1))
 
         def line(cells: list[str]) -> str:
@@ -73,7 +74,7 @@ class Report:
             for row in self.rows
         ]
         widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-        widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(COLUMNS) * 2)
+        widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(COLUMNS) * 2)  # a label is cut, a number never
         lines = [
             "  ".join([_shorten(first, widths[0]).ljust(widths[0]), *map(str.rjust, rest, widths[1:])])
             for first, *rest in [head, *body]
@@ -117,6 +118,7 @@ class Report:
     def _seed_sentences(self) -> list[str]:
         """Rows that have fewer seeds than the study."""
         wanted, found = len(self.study.seeds), {row.id: len(self.study.usable(row.id)) for row in self.rows}
+        # Of a row without any seed the table itself says so.
         return [f"{name} has {count} of {wanted} seeds." for name, count in found.items() if 0 < count < wanted]
 
     def counted(self, name: str) -> str:

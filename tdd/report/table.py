@@ -90,14 +90,17 @@ class ResultRow:
 def signed(value: float) -> str:
     """A number of points with its sign: ``+3.1``, ``−0.4``, ``0.0``."""
     text = f"{value:+.1f}".replace("-", "−")
+    # What rounds to nothing has no direction.
     return "0.0" if text in ("+0.0", "−0.0") else text
 
 
 def p_text(value: float) -> str:
     """``= 0.08``, or ``< 0.001``."""
+    # With two digits 0.004 would read as 0.00.
     return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.01 else f"= {value:.2f}"
 
 
+# The report and each figure ask for the same rows and their tests. A study read anew is another key: it has no __eq__.
 @lru_cache(maxsize=4)
 def result_rows(study: Study) -> tuple[ResultRow, ...]:
     """The rows of a study in its order, each with its areas and its differences to the row of reference.
@@ -141,7 +144,7 @@ def videos_of(run: Run, column: str) -> pd.DataFrame:
     if column != SEEN:
         return on_test_set(run.videos, column)
     parts = pd.concat([on_test_set(run.videos, method) for method in SEEN_METHODS])
-    return parts[~parts.index.duplicated()]
+    return parts[~parts.index.duplicated()]  # the reals come with every method
 
 
 def _cell(runs: Sequence[Run], column: str) -> Cell | None:
@@ -159,7 +162,7 @@ def _cell(runs: Sequence[Run], column: str) -> Cell | None:
     if not tables or any(table["label"].nunique() < 2 for table in tables):
         return None
     cell = _seed_cell([100 * auc(table["label"], table["logit"]) for table in tables])
-    if not _same_videos(tables) or tables[0]["label"].value_counts().min() < 2:
+    if not _same_videos(tables) or tables[0]["label"].value_counts().min() < 2:  # a variance takes two of each class
         return cell
     found = mean_area_interval(tables[0]["label"], np.stack([table["logit"] for table in tables]))
     return replace(cell, low=100 * found.low, high=100 * found.high)
@@ -213,6 +216,8 @@ def _difference(study: Study, row: str, column: str) -> Difference | None:
     if first.low is None or second.low is None or not _same_videos(tables):
         return Difference(first.value - second.value, len(seeds), untested="other videos")
     scores = np.stack([table["logit"] for table in tables])
+    # A row that scores another's detector anew may change no score. Holm's correction would count a test of that,
+    # and be the harsher on all others.
     if np.array_equal(scores[: len(seeds)], scores[len(seeds) :]):
         return Difference(0.0, len(seeds), untested="same scores")
     test = compare_mean_areas(tables[0]["label"], scores[: len(seeds)], scores[len(seeds) :])

@@ -21,6 +21,7 @@ def make_report(study: Study) -> Report:
         for name in TEST_SETS:
             labels = on_test_set(scored, name)["label"]
             counts[name] = int((labels == 0).sum()), int((labels == 1).sum())
+        # The methods share one set of reals.
         counts[SEEN] = counts[SEEN_METHODS[0]][0], sum(counts[name][1] for name in SEEN_METHODS)
     return Report(study, result_rows(study), counts)
 
