@@ -82,7 +82,7 @@ def read_film(path: Path, count: int = 48, side: int = 160) -> np.ndarray:
     frames = [frame.rgb() for frame in islice(VideoFile(path).shown(TIMESTAMPS), count)]
     height, width = frames[0].shape[:2]
     scale = min(1.0, side / min(height, width))
-    size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))
+    size = (2 * round(width * scale / 2), 2 * round(height * scale / 2))  # H.264 in 4:2:0 takes even sides only
     return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
 
 
@@ -103,7 +103,7 @@ def show_frames(rows: Mapping[str, np.ndarray], count: int = 8, side: int = 96) 
         sheet.paste(Picture.fromarray(strip), (margin, i * (side + GAP)))
         pen.text((0, i * (side + GAP) + side / 2), name, INK, font, anchor="lm")
     out = BytesIO()
-    sheet.save(out, "JPEG", quality=88)
+    sheet.save(out, "JPEG", quality=88)  # PNG compresses video frames badly, and pages are committed
     return Image(out.getvalue(), format="jpeg")
 
 
@@ -144,6 +144,7 @@ def draw_face(axes: Axes, frame: np.ndarray, points: np.ndarray | None = None, t
 def draw_log_mel(axes: Axes, mel: Tensor, title: str = "") -> None:
     """Show a log-mel spectrogram, shape (1, T_audio, n_mels): time in seconds from left to right, pitch upwards."""
     extent = (0, mel.shape[1] / MEL_PER_FRAME / FPS, 0, mel.shape[2])
+    # The whole range of log_mel, so that one picture can be held against another.
     axes.imshow(mel[0].T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-1, vmax=1)
     axes.set(title=title, xlabel="seconds", ylabel="mel band")
     axes.grid(False)
@@ -163,9 +164,10 @@ def play(films: Mapping[str, np.ndarray], audio: np.ndarray | None = None, width
 def _film(caption: str, frames: np.ndarray, audio: np.ndarray | None, width: int) -> str:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
+        # Small rather than quick: the bytes stand in the page, which is committed.
         write_video(path, frames, audio=None if audio is None else _as_float(audio), crf=25, preset="slow")
         data = b64encode(path.read_bytes()).decode()
-    start = "muted autoplay" if audio is None else ""
+    start = "muted autoplay" if audio is None else ""  # browsers start nothing by themselves that can be heard
     return (
         f'<figure style="display: inline-block; margin: 0 12px 0 0"><video controls loop {start} width="{width}" '
         f'src="data:video/mp4;base64,{data}"></video><figcaption>{caption}</figcaption></figure>'
@@ -174,7 +176,7 @@ def _film(caption: str, frames: np.ndarray, audio: np.ndarray | None, width: int
 
 def play_audio(samples: np.ndarray) -> Audio:
     """A player for mono samples at 16 kHz, float in [-1, 1] or int16, shape (N,)."""
-    return Audio(_as_float(samples), rate=SAMPLE_RATE, normalize=False)
+    return Audio(_as_float(samples), rate=SAMPLE_RATE, normalize=False)  # else IPython plays each at full loudness
 
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
@@ -183,5 +185,6 @@ def _as_float(samples: np.ndarray) -> np.ndarray:
 
 def show_controls(widget: DOMWidget, otherwise: str) -> None:
     """Show a widget where a kernel runs, and the sentence ``otherwise`` where none does, as on GitHub."""
+    # The widget's own bundle leaves its repr, cut short, where nothing renders it, on GitHub for instance.
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     display({"application/vnd.jupyter.widget-view+json": view, "text/plain": otherwise}, raw=True)

@@ -49,6 +49,7 @@ def marked_faces(path: Path, points: np.ndarray, count: int = MARKED) -> np.ndar
     """
     chosen = set(np.linspace(0, len(points) - 1, min(count, len(points))).round().astype(int).tolist())
     marked = []
+    # Relabelled shows every frame of the file once, and the landmarks are numbered by those.
     for frame in VideoFile(path).shown(RELABELLED):
         if frame.source in chosen:
             picture = frame.rgb()
@@ -124,6 +125,7 @@ class UploadPanel(widgets.VBox):
         # ipywidgets 8 gives one mapping a file; 7, which Colab has, a mapping of names to such
         files = value.items() if isinstance(value, dict) else [(one["name"], one) for one in value]
         for name, file in files:
+            # A name such as ../../x.mp4 must not lead out of the folder.
             path = self.folder / PurePosixPath(name.replace("\\", "/")).name
             write_atomically(path, bytes(file["content"]))
             yield path

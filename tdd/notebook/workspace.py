@@ -69,6 +69,7 @@ class Workspace:
             TddError: no such recipe, a recipe for real data without any, or a folder begun with another recipe.
         """
         self.recipe, self.seed = load_recipe(recipe), seed
+        # Two torch threads on two busy cores wait for each other: forty steps took ten minutes (docs/LOG.md).
         if self.recipe.machine.threads:  # a notebook's own steps run as the recipe's do
             torch.set_num_threads(self.recipe.machine.threads)
         self.source = None if data is None else Path(data)
@@ -99,7 +100,7 @@ class Workspace:
         """The clip store, prepared from the videos when it is not there."""
         folder = self.folder / "store"
         found = (folder / INDEX).is_file()
-        data = None if found else self.data()
+        data = None if found else self.data()  # a finished store needs no videos
         with line("Clip store", folder, found) as progress:
             if data:
                 prepare(data, folder, self.recipe.clip, progress=progress)
@@ -125,6 +126,7 @@ class Workspace:
         (wanted,) = select_rows(TABLE, [row]).rows
         store, run = self.store(), self.folder / f"stage2/{row}-seed{self.seed}"
         found = _is_finished(run, store)
+        # Where stage 2 is finished, a stage 1 would be trained for nothing.
         stage1 = None if found or not wanted.from_stage1 else self.stage1(wanted.backbone)
         with line(f"Stage 2, row {row}", run, found) as progress:
             detect(store, wanted, self.recipe, run, stage1, self.seed, progress)
@@ -205,7 +207,7 @@ def line(title: str, place: Path, found: bool) -> Iterator[Callable[[float, floa
     def progress(done: float, total: float) -> None:
         nonlocal spoken
         now = time.monotonic()
-        if now - spoken > 1 and 0 < done < total:
+        if now - spoken > 1 and 0 < done < total:  # each update is a message to the page
             spoken = now
             say(f"{done / total:.0%}, about {duration((now - started) * (total - done) / done)} left")
 
