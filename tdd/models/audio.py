@@ -36,7 +36,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block; shapes as in the class."""
-        inner = F.relu_(self.norm1(self.conv1(x)))
+        inner = F.relu_(self.norm1(self.conv1(x)))  # in place: batch norm's gradient needs its input alone
         inner = self.norm2(self.conv2(inner))
         return F.relu_(inner + (x if self.shortcut is None else self.shortcut(x)))
 

@@ -34,9 +34,9 @@ def video_arguments(name: str, recipe: Recipe) -> dict[str, Any]:
     Raises:
         TddError: unknown name or argument.
     """
-    arguments = dict(recipe.model.backbones.get(name, {}))
+    arguments = dict(recipe.model.backbones.get(name, {}))  # a copy: the recipe is not to change
     accepted = accepted_arguments(name)
-    if "input_size" in accepted:
+    if "input_size" in accepted:  # CSN takes frames of any size
         arguments["input_size"] = recipe.clip.input_size
     if "time_axis" in accepted and recipe.findings.channels_as_time:
         arguments["time_axis"] = "as_released"

@@ -71,5 +71,6 @@ def require_positive(network: str, **arguments: int | tuple[int, ...]) -> None:
     """
     for name, value in arguments.items():
         numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+        # To Python True is an int.
         if not numbers or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
             raise TddError(f"{network}: {name} must hold positive integers; got {value!r}.")

@@ -81,12 +81,13 @@ def export_weights(folder: Path, weights: Weights) -> None:
             f"{weights.kind} weights have the parts {', '.join(PARTS[weights.kind])}, not {', '.join(weights.parts)}."
         )
     tensors = {
-        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        f"{part}/{name}": tensor.detach().cpu().contiguous()  # safetensors refuses strided views
         for part, state in weights.parts.items()
         for name, tensor in state.items()
     }
     if weights.mean_face is not None:
         tensors[MEAN_FACE] = torch.tensor(weights.mean_face, dtype=torch.float32)
+    # save_file would write under the final name, and a kill would leave half a file there.
     write_atomically(folder / WEIGHTS, save(tensors))
     write_json(folder / INFO, {"kind": weights.kind, "backbone": weights.backbone} | weights.info)
 
@@ -126,7 +127,7 @@ def import_weights(folder: Path, kind: str | None = None, backbone: str | None =
 
 def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Load a part into a module, every tensor of it and no other; errors as :func:`check_part`."""
-    check_part(module, state, where)
+    check_part(module, state, where)  # one sentence that names the part, as torch's error does not
     module.load_state_dict(state)
 
 
@@ -139,6 +140,7 @@ def check_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> No
     own = module.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
+        # A missing tensor is the checkpoint's fault; a left-over one has no place in the network.
         kind, names = ("lacks", missing) if missing else ("has no place for", extra)
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise TddError(

@@ -53,6 +53,7 @@ def load_detector(weights: Weights) -> tuple[Detector, Recipe]:
 
 def part_networks(kind: str, backbone: str, recipe: Recipe) -> dict[str, nn.Module]:
     """The network of each part of weights of some kind: names and shapes without values (meta device)."""
+    # Asked for names and shapes alone, CNN-LSTM's 107 million weights are neither drawn nor held.
     with torch.device("meta"):
         if kind == "stage2":
             detector = Detector(backbone, recipe)
@@ -62,6 +63,7 @@ def part_networks(kind: str, backbone: str, recipe: Recipe) -> dict[str, nn.Modu
             parts = {"teacher.backbone": audio.backbone, "teacher.projector": audio.projector}
             return parts | {"predictor": build_predictor(recipe)}
         branch = Branch(video_backbone(backbone, recipe), recipe.model.projection)
+        # A teacher is the same network as its student.
         return {part: getattr(branch, part.partition(".")[2]) for part in STAGE1_PARTS}
 
 
@@ -73,6 +75,7 @@ def require_same_network(weights: Weights, recipe: Recipe, where: str) -> None:
     Raises:
         TddError: an argument of the backbone differs; the sentence names it.
     """
+    # As JSON: stored arguments hold lists where a recipe's defaults hold tuples.
     theirs = as_json(video_arguments(weights.backbone, stored_recipe(weights)))
     for key, value in as_json(video_arguments(weights.backbone, recipe)).items():
         if theirs[key] != value:

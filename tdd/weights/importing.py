@@ -27,7 +27,7 @@ from tdd.weights.checkpoints import INFO, State, Weights, check_part, export_wei
 from tdd.weights.detector import part_networks
 from tdd.weights.published import published_names, to_own
 
-RELEASED_TIME_AXIS = "as_released"
+RELEASED_TIME_AXIS = "as_released"  # finding A1: so the released code trains
 RELEASED_STAGE1_PATCH = 14
 
 
@@ -131,9 +131,9 @@ def import_published(
         accepted_arguments(backbone)  # refuses an unknown name
     if (out / INFO).exists():
         raise TddError(f"{out} already holds weights; choose another folder with --out or delete that one.")
-    digest = sha256(file)
+    digest = sha256(file)  # first: it says in a sentence when the file cannot be read
     layout, groups, left_out = _sort(_read(file), file)
-    found = _recognise(next(iter(groups.values())), file)
+    found = _recognise(next(iter(groups.values())), file)  # both layouts begin with a backbone
     if backbone not in (None, found):
         raise TddError(f"{file} holds {layout.kind} weights of {found}; weights of {backbone} were asked for.")
     recipe = _recipe(found, time_axis)
@@ -176,7 +176,7 @@ def _unpickle_tensors(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make torch raise nearly anything, KeyError and EOFError included
-        refused = re.search(r"GLOBAL ([\w.]+\w)", str(error))
+        refused = re.search(r"GLOBAL ([\w.]+\w)", str(error))  # torch names so what it did not load
         if refused:
             raise TddError(
                 f"{file} needs {refused[1]} besides tensors and is not opened, for that could run a stranger's code; "
@@ -226,6 +226,7 @@ def _place(name: str, layout: _Layout, file: Path) -> tuple[str | None, str]:
 
 def _recognise(group: State, file: Path) -> str:
     """The backbone that shares most names with a group of tensors."""
+    # The most names, not all: a file that lacks some is still known, and to_own can say which.
     shared = {name: len(published_names(name) & group.keys()) for name in BACKBONES}
     found = max(shared, key=lambda name: shared[name])
     if not shared[found]:

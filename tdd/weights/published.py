@@ -83,6 +83,7 @@ def _recurrent(layer: str, published_layer: str, convs: int) -> dict[str, str]:
         for tensor in ("weight", "bias")
         for gate in ("ih", "hh")
     )
+    # A published layer is convolution, ReLU and pool: every third module holds tensors.
     stem = {f"conv_layers.{3 * index}": f"stem.convs.{index}" for index in range(convs)}
     return _rename(stem | {"fc": "out"}, _WEIGHT_BIAS) | _rename({published_layer: layer}, kinds)
 
@@ -107,6 +108,7 @@ def _vivit() -> dict[str, str]:
         theirs, ours = f"transformer.layers.{block}", f"blocks.{block}"
         table |= _attention(f"{theirs}.0", f"{ours}.spatial") | _attention(f"{theirs}.1", f"{ours}.temporal")
         mlp = {f"{theirs}.2.norm": f"{ours}.mlp.0"}
+        # Between the two stand GELU and dropout, without tensors; here dropout is left out and the norm stands inside.
         mlp |= {f"{theirs}.2.fn.net.0": f"{ours}.mlp.1", f"{theirs}.2.fn.net.3": f"{ours}.mlp.3"}
         table |= _rename(mlp, _WEIGHT_BIAS)
     return table

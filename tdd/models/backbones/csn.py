@@ -22,7 +22,7 @@ class DepthwiseConv(nn.Module):
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels, 1, 3, 3, 3))
+        self.weight = nn.Parameter(torch.empty(channels, 1, 3, 3, 3))  # a 3-D kernel, so that published weights fit
         self.stride = stride
 
     def forward(self, x: Tensor, batch: int) -> Tensor:
@@ -31,6 +31,7 @@ class DepthwiseConv(nn.Module):
         out = self._tap(x, now)
         if len(x) == batch:  # a single frame has no neighbours
             return out
+        # The first and the last frame lack a neighbour: the same as zeros beyond the ends.
         out[batch:] += self._tap(x[:-batch], before)
         out[:-batch] += self._tap(x[batch:], after)
         return out
@@ -113,7 +114,9 @@ class Csn(Backbone):
         require_video("csn", video)
         batch = len(video)
         require_batch(self, batch)
+        # Channels last made CSN 19% faster on a CPU (docs/LOG.md, the prototype).
         x = self.stem(video.contiguous(memory_format=torch.channels_last_3d))
+        # Pooled as single frames: torch's 3-D pool has no path for channels last.
         x = x.transpose(1, 2).flatten(0, 1)  # (B * T, C, H / 2, W / 2)
         # The pool pads with minus infinity and ReLU is monotone: pooling first gives the same maps.
         x = F.relu_(F.max_pool2d(self.stem_norm(x), kernel_size=3, stride=2, padding=1))

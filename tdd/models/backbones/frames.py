@@ -28,7 +28,7 @@ class ConvStem(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """Apply the stem; shapes as in the class."""
-        x = video.contiguous(memory_format=torch.channels_last_3d)
+        x = video.contiguous(memory_format=torch.channels_last_3d)  # 6% faster on a CPU (docs/LOG.md, the prototype)
         for conv in self.convs:
             x = _relu_pool(conv(x))
         return x
@@ -51,7 +51,7 @@ def pooled_size(network: str, input_size: int, widths: Sequence[int]) -> int:
         TddError: a width is not positive, or `input_size` is too small for so many poolings.
     """
     require_positive(network, input_size=input_size, widths=tuple(widths))
-    size = input_size >> len(widths)
+    size = input_size >> len(widths)  # each pooling rounds down, as a shift does
     if size < 1:
         raise TddError(
             f"{network} halves its frames {len(widths)} times and needs input_size >= {2 ** len(widths)}; "

@@ -65,7 +65,7 @@ class Vivit(Backbone):
         dim: int = 512,
         depth: int = 6,
         heads: int = 10,
-        head_size: int = 3,
+        head_size: int = 3,  # no slip: the released code has 3, and 8 below
         mlp: int = 8,
     ) -> None:
         super().__init__()
@@ -93,10 +93,12 @@ class Vivit(Backbone):
         if frames == len(self.position):
             return self.position
         over_time = self.position.permute(1, 2, 0)  # (P, dim, T)
+        # align_corners: the first and the last frame keep the embeddings learned for them.
         return F.interpolate(over_time, size=frames, mode="linear", align_corners=True).permute(2, 0, 1)
 
 
 def _patches(video: Tensor, patch: int) -> Tensor:
     """Video (B, 3, T, H, W) -> (B, T, P, patch * patch * 3), pixels row by row, colours innermost."""
     rows = video.unflatten(4, (-1, patch)).unflatten(3, (-1, patch))  # (B, 3, T, rows, patch, columns, patch)
+    # The order in which the published embedding reads a patch, so that its weights are taken unchanged.
     return rows.permute(0, 2, 3, 5, 4, 6, 1).flatten(4).flatten(2, 3)
