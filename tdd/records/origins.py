@@ -33,5 +33,6 @@ def _lines(values: Any, defaults: Any, name: str, indent: str) -> Iterator[str]:
 
 def _plain(value: Any) -> str:
     """One line of YAML."""
+    # YAML breaks lists at its own width, and a comment must follow. A bare value comes with an end mark, cut off here.
     listed = list(value) if isinstance(value, tuple) else value
     return yaml.safe_dump(listed, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()

@@ -30,7 +30,7 @@ FINDINGS = {
 }
 """Number of a finding in the audit of the released code: its switch in a recipe, and a short label."""
 
-SWEEP = tuple(step / 10 for step in range(11))
+SWEEP = tuple(step / 10 for step in range(11))  # divided: 3 * 0.1 is not the paper's 0.3
 """Values of ssl_weight in the fine sweep (no unit)."""
 
 LRW_COUNTS = (500, 1_000, 2_000, 5_000)
@@ -150,8 +150,9 @@ def _counts(recipe: Recipe, store: ClipStore) -> list[int]:
     """Numbers of stage-1 clips to try beside the recipe's own: as many of each word, and at least one batch."""
     index = store.index
     faces = index[index["audio"] & (index["dataset"] == LRW) & (index["split"] == "train")]
-    every, words = len(faces), max(1, faces["word"].nunique())
+    every, words = len(faces), max(1, faces["word"].nunique())  # without LRW there is no word to divide by
     wanted = (*LRW_COUNTS, every) if every > max(LRW_COUNTS) else (*(every // share for share in SHARES), every)
+    # pick_words takes as many of each word, and would give less than other numbers promise.
     even = {max(words, count // words * words) if count < every else every for count in wanted}
     return sorted(
         count for count in even if count >= recipe.stage1.batch_size and count != (recipe.stage1.clips or every)

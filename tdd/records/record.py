@@ -45,7 +45,7 @@ class Clock:
     """When a run started, and how long it has taken."""
 
     def __init__(self) -> None:
-        self.started, self.zero = datetime.now(timezone.utc), time.monotonic()
+        self.started, self.zero = datetime.now(timezone.utc), time.monotonic()  # a wall clock may be set meanwhile
 
     def read(self) -> dict[str, Any]:
         """The fields ``started`` (ISO 8601, UTC) and ``seconds`` of a record."""
@@ -108,6 +108,7 @@ def package_versions() -> dict[str, str]:
 def _commit() -> str | None:
     """The commit of the source tree that the package runs from; ``None`` outside a checkout."""
     source = Path(tdd.__file__).resolve().parents[1]
+    # Without this, git would answer for any repository around an installed package.
     if not (source / ".git").exists():
         return None
     try:

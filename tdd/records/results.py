@@ -102,6 +102,7 @@ def load_study(folder: Path) -> Study:
         reference=str(plan.get("reference", "csn")),
         described=dict(plan.get("described", {})),
         recipe=str(plan["recipe"]),
+        # One synthetic record is enough: its numbers must never pass for real ones.
         synthetic=bool(plan["synthetic"]) or any(record.get("synthetic") for record in records),
         seeds=tuple(plan["seeds"]),
         rows=tuple(plan["rows"]),
@@ -185,6 +186,7 @@ def _read_videos(where: Path) -> pd.DataFrame:
     table, column = pd.read_csv(wide, index_col="video_id", keep_default_na=False), f"{where.parent.name}/{where.name}"
     if column not in table:
         raise TddError(f"{wide} has no column {column}; write the summary again.")
+    # An empty cell is a video that this run did not score.
     videos = table[["dataset", "method", "label", "split"]].assign(logit=pd.to_numeric(table[column], "coerce"))
     return videos.dropna(subset="logit").assign(score=lambda kept: expit(kept["logit"]))
 
@@ -195,7 +197,7 @@ def _read_clips(path: Path) -> pd.DataFrame:
             path,
             dtype={"video_id": str, "dataset": str, "method": str, "split": str},
             keep_default_na=False,  # a method may be called "None"
-            na_values={"logit": ["", "nan", "NaN"]},
+            na_values={"logit": ["", "nan", "NaN"]},  # stays a column of numbers, for video_scores to name the clip
         )
     except (OSError, ValueError) as error:
         raise TddError(f"{path} cannot be read as a table ({error}); evaluate the run again.") from error
@@ -214,7 +216,7 @@ def _read_stage1(folder: Path, paths: list[str]) -> tuple[dict[str, dict[str, An
 
 def first_rows(runs: Sequence[Run]) -> dict[str, str]:
     """Place of a stage 1, as :attr:`Run.stage1` has it -> the first row that begins from it."""
-    return {run.stage1: run.row for run in reversed(runs) if run.stage1}
+    return {run.stage1: run.row for run in reversed(runs) if run.stage1}  # the first row comes last, and stays
 
 
 def _first_users(plan: dict[str, Any], runs: Sequence[Run]) -> dict[str, str]:
@@ -230,7 +232,7 @@ def _read_checks(folder: Path, records: list[dict[str, Any]], users: dict[str, s
         return tuple(read_json(folder / CHECKS))
     several = len({record.get("seed") for record in records if record}) > 1
     found = []
-    for record in sorted(records, key=lambda known: known.get("seed") or 0):
+    for record in sorted(records, key=lambda known: known.get("seed") or 0):  # an absent run's record is empty
         whose = [f"seed {record['seed']}" if several and record else "", users.get(record.get("name", ""), "")]
         found += [
             check | {"sentence": ", ".join(filter(None, (*whose, check["sentence"])))}
@@ -266,6 +268,7 @@ def _uneven_tests(runs: list[Run]) -> list[str]:
         first = next(iter(chosen))
         other = [name for name, table in chosen.items() if not table.index.equals(chosen[first].index)]
         if other:
+            # Kept by sentence, so that it is said once for all columns.
             uneven[f"{', '.join(other)} not scored on the same videos as {first}; no paired test."].append(column)
         labels = chosen[first]["label"]
         if labels.nunique() < 2:

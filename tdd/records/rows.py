@@ -61,4 +61,5 @@ def stage1_recipe(recipe: Recipe, backbone: str) -> Recipe:
 def stage1_digest(recipe: Recipe, backbone: str) -> str:
     """Eight hexadecimal digits that stand for every setting which a stage-1 run of ``backbone`` depends on."""
     read = recipe.read_by(STAGE1, backbone)
+    # Sorted, for the order of a recipe's settings means nothing.
     return hashlib.sha256(json.dumps([backbone, read], sort_keys=True).encode()).hexdigest()[:8]

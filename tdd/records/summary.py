@@ -45,6 +45,7 @@ def write_summary(folder: Path, out: Path) -> list[Path]:
                     if (place / path / name).is_file():
                         write_atomically(copy / path / name, (place / path / name).read_bytes())
             if run.videos is not None and not run.problem:
+                # The name by which tdd.records.results finds the column again.
                 logits["/".join(Path(run.path).parts[-2:])] = run.videos["logit"].round(DECIMALS)
                 facts.append(run.videos[_FACTS])
     known = pd.concat(facts) if facts else pd.DataFrame(columns=_FACTS, index=pd.Index([], name="video_id"))
