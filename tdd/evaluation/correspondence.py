@@ -54,6 +54,7 @@ def load_correspondence(run: Path) -> tuple[Correspondence, Recipe]:
         "teacher.projector": model.audio.projector,
         "predictor": model.predictor,
     }
+    # Without the video's teacher, whose parts have the same names as the audio teacher's.
     states = {key: state for key, state in video.parts.items() if key.startswith("student")} | audio.parts
     for name, network in parts.items():
         load_part(network, states[name], f"stage 1, {name}")

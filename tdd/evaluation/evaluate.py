@@ -77,14 +77,15 @@ def score_clips(
     batches = [list(range(i, min(i + size, len(clips)))) for i in range(0, len(clips), size)]
     device = next(detector.parameters()).device
     numbers, logits, done = [], [], 0
-    detector.eval()
+    detector.eval()  # batch norm must not make a score depend on the other clips of its batch
     for batch in loader(ScoredClips(store, clips, recipe, frame_step), batches, recipe):
-        logits.append(detector(normalise(batch["video"].to(device))).float().cpu())
+        logits.append(detector(normalise(batch["video"].to(device))).float().cpu())  # numpy has no bfloat16
         numbers.append(batch["number"])
         done += len(batch["number"])
         if progress:
             progress(done, len(clips))
     order = torch.cat(numbers) if numbers else torch.empty(0)
+    # The released loaders drop their last, partial batches (finding A6); here that cannot pass unseen.
     if order.tolist() != list(range(len(clips))):
         raise TddError(f"{len(clips)} clips were to be scored once each, and {len(order)} scores came back.")
     return clips.assign(logit=torch.cat(logits).numpy())
@@ -120,6 +121,7 @@ def method_metrics(videos: pd.DataFrame, calibration: Calibration | None = None)
     """
     fakes = videos[videos["label"] == 1]
     return {
+        # A method's name is enough: it is unique over all data sets.
         str(method): video_metrics(real_class(videos, str(dataset)), group, calibration)
         for (dataset, method), group in fakes.groupby(["dataset", "method"])
     }
@@ -228,7 +230,7 @@ def read_finished(out: Path, data: dict[str, Any]) -> dict[str, Any] | None:
         TddError: there is one of other ``data``: weights, videos or protocol.
     """
     finished = read_record(out)
-    if finished and finished["data"] != as_json(data):
+    if finished and finished["data"] != as_json(data):  # a record's tuples come back as lists
         raise TddError(
             f"{out} holds results of other weights or data, or of another protocol; choose another folder or delete "
             "that one."

@@ -56,6 +56,7 @@ class Corruption:
 
 def desaturate(image: np.ndarray, factor: float, _rng: np.random.Generator) -> np.ndarray:
     """Cb and Cr times ``factor`` about their neutral value; Y stays."""
+    # Cb and Cr are multiples of B - Y and R - Y: scaling RGB about Y scales them, and rounds once only.
     luma = (image @ LUMA)[..., None]
     return _bytes(luma + factor * (image - luma))
 
@@ -94,12 +95,13 @@ def blur(image: np.ndarray, kernel: float, _rng: np.random.Generator) -> np.ndar
 def pixelate(image: np.ndarray, factor: float, _rng: np.random.Generator) -> np.ndarray:
     """Both sides divided by ``factor`` and scaled back, bilinear each way."""
     height, width = image.shape[:2]
+    # OpenCV refuses a side of 0, which a tiny frame would come to.
     small = cv2.resize(image, (max(1, int(width // factor)), max(1, int(height // factor))))
     return cv2.resize(small, (width, height))
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)  # astype alone cuts towards zero, and wraps
 
 
 CORRUPTIONS = {
@@ -164,6 +166,7 @@ class CorruptedVideo(VideoFile):
             yield from _recompressed(timed, self.strength)
             return
         for time, frame in timed:
+            # Damaged when looked at: frames that 25 fps passes over cost nothing.
             yield time, _Damaged(frame.source, frame.decoded, apply, self.strength, (*self.seed, self.level))
 
     def _measured(self, timed: Iterable[tuple[Fraction, ShownFrame]]) -> Iterator[tuple[Fraction, ShownFrame]]:
@@ -179,7 +182,7 @@ class _Damaged(ShownFrame):
     seed: tuple[int, ...]
 
     def rgb(self) -> np.ndarray:
-        rng = np.random.default_rng((*self.seed, self.source))
+        rng = np.random.default_rng((*self.seed, self.source))  # a frame shown twice looks the same twice
         return self.apply(super().rgb(), self.strength, rng)
 
 
@@ -194,6 +197,7 @@ class _Recompressed(ShownFrame):
 
 def _recompressed(timed: Iterable[tuple[Fraction, ShownFrame]], crf: float) -> Iterator[tuple[Fraction, ShownFrame]]:
     """Frames as they come back from the encoder, with the times and numbers that they had."""
+    # Encoder and decoder give a frame back some frames later: what belongs to it waits here.
     waiting: deque[tuple[Fraction, ShownFrame, tuple[int, int]]] = deque()
 
     def images() -> Iterator[np.ndarray]:
@@ -224,7 +228,7 @@ class H264:
             images: RGB uint8, all of one shape (H, W, 3); an odd side is lengthened by one pixel.
         """
         decoder = av.CodecContext.create("h264", "r")
-        decoder.thread_count = 1
+        decoder.thread_count = 1  # videos are read many at a time, one a process
         for packet in self._encoded(images):
             self.written += packet.size
             yield from decoder.decode(packet)
@@ -234,12 +238,14 @@ class H264:
         encoder = None
         for number, image in enumerate(images):
             height, width = image.shape[:2]
+            # 4:2:0 halves both sides of the colour planes, so they must be even.
             even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
             if encoder is None:
                 encoder = av.CodecContext.create("libx264", "w")
                 encoder.height, encoder.width = even.shape[:2]
                 encoder.pix_fmt = "yuv420p"
                 encoder.time_base = Fraction(1, FPS)
+                # One thread, for with more x264's bytes depend on how many there are.
                 encoder.options = {"crf": f"{self.crf:g}", "threads": "1"}
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
@@ -250,4 +256,4 @@ class H264:
 
 def video_seed(seed: int, video_id: str) -> tuple[int, int]:
     """The seed of a video's draws: the run's, and one that follows from the video's id."""
-    return seed, zlib.crc32(video_id.encode())
+    return seed, zlib.crc32(video_id.encode())  # hash() of a string differs from process to process

@@ -59,6 +59,7 @@ def running_clips(crops: Iterable[np.ndarray], length: int) -> Iterator[tuple[in
     Yields:
         first frame of the clip, and the clip, shape (length, crop, crop, 3).
     """
+    # Not emptied after each clip: the last one is moved back, and begins among frames of the clip before.
     held: deque[np.ndarray] = deque(maxlen=length)
     count = 0
     for count, crop in enumerate(crops, 1):
@@ -169,6 +170,7 @@ class VideoScorer:
             driving += [DrivingClip(len(logits) + i, faces) for i, (_, faces) in enumerate(batch)]
             starts += [start for start, _ in batch]
             logits += found
+            # The faces of all others are let go, so that memory does not grow with the video.
             driving = sorted(driving, key=lambda one: -logits[one.clip])[:DRIVING]
             maps += [] if attention is None else [attention]
         first = np.array(starts)
@@ -180,9 +182,10 @@ class VideoScorer:
         """Logits of clips (B, 3, T, H, W), uint8, and the attention that their frames receive, (B, T), if any."""
         views = normalise(views.to(next(self.detector.parameters()).device))
         backbone = self.detector.backbone
+        # Under finding A1 the steps are not frames, and their attention says nothing about time.
         if not isinstance(backbone, CnnGruAttention) or backbone.attention is None or backbone.time_axis != "per_frame":
             return self.detector(views).float().tolist(), None
-        features, weights = backbone.attend(views)
+        features, weights = backbone.attend(views)  # one pass for both
         return self.detector.head(features).float().tolist(), weights.mean(dim=1).float().cpu().numpy()
 
     def _warnings(self, video: VideoFile, points: np.ndarray, clips: int) -> Iterator[str]:

@@ -104,6 +104,7 @@ class Prediction:
     def score_span(self) -> Span | None:
         """The same limits as of the logit, as scores."""
         span = self.logit_span
+        # The scale rises with the logit, so that limits remain limits.
         return span and Span(*map(float, self.scale.probability([span.low, span.high])))
 
     @property

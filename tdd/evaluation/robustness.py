@@ -62,7 +62,7 @@ def conditions(corruptions: Sequence[str] = (), levels: Sequence[int] = ()) -> l
     """
     chosen = [Condition(code, level) for code in corruptions or CORRUPTIONS for level in levels or LEVELS]
     for condition in chosen:
-        strength(condition.code, condition.level)
+        strength(condition.code, condition.level)  # refuses what the suite does not have
     return [Condition(CLEAN, 0), *dict.fromkeys(chosen)]
 
 
@@ -116,9 +116,10 @@ def measure_robustness(
         "fingerprint": store.fingerprint, "weights": sha256(checkpoint / WEIGHTS), "videos": videos, "seed": seed,
         "protocol": as_json(dataclasses.asdict(protocol)),
     }  # fmt: skip
-    check_plan(out / PLAN, data)
+    check_plan(out / PLAN, data)  # the first to write, after all that can be refused
     clock, kept = Clock(), weights.info.get("calibration") or {}
     calibration = known_calibration(kept)
+    # The store's clock, not the recipe's: its clips are numbered by it.
     geometry = dataclasses.replace(recipe.clip, frame_rate=store.plan["frame_rate"])
     chosen = [
         _Video(str(video_id), paths[str(video_id)], tuple(group["start"]))
@@ -134,6 +135,7 @@ def measure_robustness(
         for condition, scored in _scored(network, views, clips, recipe.evaluation.batch_size):
             with whole_file(_file(out, condition)) as unfinished:
                 scored.to_csv(unfinished, index=False)
+        # Read back: what an earlier call finished is in its files alone.
         metrics = {c.name: _metrics(_read_logits(_file(out, c)), calibration) for c in wanted}
         with whole_file(out / "levels.csv") as unfinished:
             level_table(metrics).to_csv(unfinished, index=False)
@@ -200,6 +202,7 @@ def _views(
     file = CorruptedVideo(root / video.path, condition.code, condition.level, video_seed(seed, video.video_id))
     span = frames_spanned(clip, step)
     needed = max(video.starts) + span
+    # islice, for a FaceForensics++ video goes on long after frame 110, where its last clip ends.
     crops = list(islice(face_crops(file, points, target, clip), needed))
     if len(crops) < needed:
         raise TddError(
@@ -229,10 +232,12 @@ def _scored(
         tables = begun.setdefault(video.condition, [])
         tables.append(rows[video.video_id].assign(logit=logits.numpy(), shorter_side=video.shorter_side))
         if len(tables) == len(rows):
+            # Sorted, for workers finish in any order, and the file is to be the same.
             yield video.condition, pd.concat(begun.pop(video.condition)).sort_index()
 
 
 def _read_logits(path: Path) -> pd.DataFrame:
+    # A method may be called "None", which pandas would take for an empty cell.
     return pd.read_csv(path, dtype=dict.fromkeys(LOGIT_COLUMNS, str) | {"label": int}, keep_default_na=False)
 
 

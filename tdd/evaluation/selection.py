@@ -96,6 +96,7 @@ def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPE
     if recipe.findings.short_celeb_list:
         table = table[~table["video_id"].isin(NOT_IN_SHORT_CELEB_LIST)]
     clips = _clips(table, recipe, protocol)
+    # Refused here, before a training whose scores would have no interval.
     for (dataset, method), fakes in clips[clips["label"] == 1].groupby(["dataset", "method"]):
         counts = real_class(clips, str(dataset))["video_id"].nunique(), fakes["video_id"].nunique()
         if min(counts) < LEAST_VIDEOS:
@@ -114,6 +115,7 @@ def validation_clips(store: ClipStore, recipe: Recipe) -> pd.DataFrame:
     """
     index = store.index
     seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *recipe.stage2.methods))
+    # Too short ones go here: usable() would refuse a store without others, and here that only means no calibration.
     table = index[seen & (index["split"] == "val") & (index["frames"] >= recipe.clip.frames)]
     return _clips(table, recipe, PAPER_PROTOCOL) if len(table) else table.assign(start=0)
 
@@ -136,7 +138,7 @@ def _chosen(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     if not (protocol.datasets or protocol.methods):
         return table
     reals = pd.concat([real_class(table, name) for name in dict.fromkeys(fakes["dataset"])])
-    return table.loc[table.index.isin([*reals.index, *fakes.index])]
+    return table.loc[table.index.isin([*reals.index, *fakes.index])]  # data sets may share their reals
 
 
 def _require_present(wanted: Iterable[str], present: Iterable[str], what: str) -> None:
@@ -154,12 +156,14 @@ def _clips(table: pd.DataFrame, recipe: Recipe, protocol: Protocol) -> pd.DataFr
     table = usable(table.assign(frames=used), recipe, protocol.frame_step)
     span = frames_spanned(recipe.clip, protocol.frame_step)
     starts = table["frames"].map(lambda n: clip_starts(int(n), span, protocol.clip_stride))
+    # explode leaves Python objects, hence astype.
     return table[LOGIT_COLUMNS].assign(start=starts).explode("start", ignore_index=True).astype({"start": int})
 
 
 def _without_partial_batches(clips: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """Finding A6: each method's clips in random order (seed 0), as many as fill whole batches."""
     size = recipe.evaluation.batch_size
+    # Which clips the released loaders lost is not known; one fixed draw stands for it.
     groups = clips.sample(frac=1, random_state=0).groupby(["dataset", "method"])
     kept = groups.cumcount() < groups["start"].transform("size") // size * size
     if not kept.any():

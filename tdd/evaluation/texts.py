@@ -58,6 +58,7 @@ def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
             f"{', '.join(unseen)}: labelled fake for their sound alone. The picture is real, so a detector that only "
             "sees should be at 50; they are not in the row of the whole data set."
         )
+    # Which sets were chosen is seen from the rows.
     protocol = Protocol(**{**record["data"]["protocol"], "datasets": (), "methods": ()}).to_text()
     said.append(f"Clips: {protocol or 'the protocol of the paper'}.")
     said.append(
@@ -132,7 +133,7 @@ def robustness_notes(record: Mapping[str, Any]) -> list[str]:
 def _level_table(record: Mapping[str, Any], dataset: str) -> str:
     found = by_level(record, dataset)
     levels = sorted({level for values in found.values() for level in values})
-    published = dataset == FACEFORENSICS and not record["synthetic"]
+    published = dataset == FACEFORENSICS and not record["synthetic"]  # their numbers are of its real videos alone
     head = [f"{dataset}, AUC %", "clean", *(f"level {level}" for level in levels if level), "mean"]
     rows = []
     for code, values in found.items():
