@@ -29,6 +29,15 @@ OURS = "this package"
 STAGE1, STAGE2, EVALUATION = "stage1", "stage2", "evaluation"
 """Kinds of a run, and of the record it leaves."""
 
+NONE, POSITION, BOTH = "none", "position", "both"
+"""How targets are centred: see :func:`tdd.losses.centre`."""
+
+BATCH, RUNNING = "batch", "running"
+"""What the batch norm of the frozen teacher normalises by."""
+
+NEW, FROM_STAGE1 = "new", "stage1"
+"""How the auxiliary projector begins."""
+
 TIMESTAMPS = "timestamps"
 RELABELLED = "relabelled"
 
@@ -117,10 +126,20 @@ class Stage1Config:
         "EMA momentum m is 1 - (1 - ema_base) x batch_size / ema_batch, fixed.",
     )  # fmt: skip
     ema_batch: int = setting(96, REALFORENSICS, "The batch size at which ``ema_base`` holds.")
+    centre_targets: str = setting(
+        NONE, OURS,
+        "What is taken out of the targets in training: none, position (their mean over clips at each frame) or both "
+        "(that, and each clip's own mean over time). The means are over the clips of one forward pass.",
+    )  # fmt: skip
+    validation_clips: int = setting(
+        1_000, OURS,
+        "Validation clips that are looked at after an epoch, at most, spread over the words; 0 takes all.",
+    )  # fmt: skip
     micro_batches: int = setting(
         1,
         OURS,
-        "Parts of a batch that pass one after the other, gradients added up; batch norm sees one part at a time.",
+        "Parts of a batch that pass one after the other, gradients added up; batch norm and centre_targets see one "
+        "part at a time.",
     )
     optimiser: OptimiserConfig = OptimiserConfig()
 
@@ -142,6 +161,25 @@ class Stage2Config:
     real_repeats: int = setting(
         1, OURS,
         "Clips of each labelled real video an epoch, beside one of each fake; 4 balance four methods.",
+    )  # fmt: skip
+    projector: str = setting(
+        NEW, REALFORENSICS,
+        "How the auxiliary projector begins: new (drawn) or stage1 (the stage-1 student's); the predictor is new.",
+    )  # fmt: skip
+    teacher_statistics: str = setting(
+        BATCH, REALFORENSICS,
+        "What the frozen teacher's batch norm normalises by: batch (the real clips that pass together) or running "
+        "(the averages that stage 1 left).",
+    )  # fmt: skip
+    centre_targets: str = setting(
+        NONE, OURS,
+        "What is taken out of the auxiliary targets, as in stage 1; the teacher is frozen, so its mean at each frame "
+        "is computed once, over training reals.",
+    )  # fmt: skip
+    validation_videos: int = setting(
+        350, OURS,
+        "FaceForensics++ validation videos whose middle clip is scored after each epoch, at most, spread over reals "
+        "and seen methods; nothing is chosen by it. 0: none.",
     )  # fmt: skip
     epochs: int = setting(150, REALFORENSICS, "Passes over the labelled videos, one random clip of each.")
     warmup_epochs: int = setting(5, REALFORENSICS, "Linear warm-up, then constant.")
@@ -208,26 +246,38 @@ STAGE1_FINDINGS = ("channels_as_time", "full_lrw_schedule")
 EVALUATION_FINDINGS = ("drop_last_clips", "short_celeb_list")
 """The findings that stage 1 depends on, and those that change nothing but which clips are scored."""
 
-_NOT_READ = {
-    STAGE1: (
-        "name", "machine", "stage2", "evaluation", "noise.time_mask_stage2",
-        *(f"findings.{f.name}" for f in fields(FindingsConfig) if f.name not in STAGE1_FINDINGS),
-    ),
-    STAGE2: ("name", "machine"),
-    EVALUATION: ("name", "machine"),
-}  # fmt: skip
-"""Sections and settings, by dotted path, that the result of each kind of run does not depend on."""
-
 
 @dataclass(frozen=True)
 class MachineConfig:
-    """Where and how fast, never what: no field here may change a result beyond rounding."""
+    """Where and how fast, never what: no field here may change a result beyond rounding, and precision alone that."""
 
     accelerator: str = setting("auto", OURS, "Lightning accelerator: ``auto``, ``cpu``, ``gpu``.")
     precision: str = setting("32-true", OURS, "Lightning precision, for example ``bf16-mixed`` on a GPU.")
     workers: int = setting(4, OURS, "Loader processes per run; 0 loads in the training process.")
     threads: int = setting(0, OURS, "Torch threads per run; 0 leaves torch's own choice.")
     checkpoint_epochs: int = setting(1, OURS, "Epochs between resume points.")
+
+
+_MACHINE = tuple(f"machine.{f.name}" for f in fields(MachineConfig) if f.name != "precision")
+
+_NOT_READ = {
+    STAGE1: (
+        "name", *_MACHINE, "stage2", "evaluation", "noise.time_mask_stage2",
+        *(f"findings.{f.name}" for f in fields(FindingsConfig) if f.name not in STAGE1_FINDINGS),
+    ),
+    STAGE2: ("name", *_MACHINE),
+    EVALUATION: ("name", *_MACHINE),
+}  # fmt: skip
+"""Sections and settings, by dotted path, that the result of each kind of run does not depend on."""
+
+_CHOICES = {
+    "clip.frame_rate": (TIMESTAMPS, RELABELLED),
+    "stage1.centre_targets": (NONE, POSITION, BOTH),
+    "stage2.centre_targets": (NONE, POSITION, BOTH),
+    "stage2.projector": (NEW, FROM_STAGE1),
+    "stage2.teacher_statistics": (BATCH, RUNNING),
+}
+"""What the settings that are words may be."""
 
 
 @dataclass(frozen=True)
@@ -248,11 +298,6 @@ class Recipe:
         """Reject conflicts where they are stated, not hours later."""
         clip, noise, stage1, stage2 = self.clip, self.noise, self.stage1, self.stage2
         _require(clip.view_crop <= clip.crop <= clip.canvas, "clip: view_crop <= crop <= canvas must hold", self.name)
-        _require(
-            clip.frame_rate in (TIMESTAMPS, RELABELLED),
-            f"clip.frame_rate is {TIMESTAMPS} or {RELABELLED}, not '{clip.frame_rate}'",
-            self.name,
-        )
         _require(noise.time_mask_frames < clip.frames, "noise.time_mask_frames must be below clip.frames", self.name)
         _require(noise.erase_area_min <= noise.erase_area_max, "noise.erase_area_min exceeds erase_area_max", self.name)
         _require(
@@ -270,6 +315,16 @@ class Recipe:
         _require(
             joined % stage2.micro_batches == 0,
             "stage2.micro_batches must divide the stage-1 clips of a batch",
+            self.name,
+        )
+        for path, known in _CHOICES.items():
+            section, name = path.split(".")
+            value = getattr(getattr(self, section), name)
+            _require(value in known, f"{path} is {' or '.join(known)}, not '{value}'", self.name)
+        _require(
+            self.machine.precision not in ("bf16-true", "16-true"),
+            f"machine.precision is '{self.machine.precision}', in which the teachers' small moves round to nothing; "
+            "bf16-mixed and 16-mixed keep weights in single precision",
             self.name,
         )
         for chance in ("flip", "grayscale", "erase", "time_mask_stage2"):

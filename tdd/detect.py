@@ -6,6 +6,8 @@ CVPR 2022, arXiv 2201.07131); the 2024 paper's change to the loss is ssl_weight 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,23 +17,24 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from tdd.config import EVALUATION, STAGE1, STAGE2, Recipe
+from tdd.config import BATCH, EVALUATION, FROM_STAGE1, NONE, STAGE1, STAGE2, Recipe
 from tdd.data.augment import mask_video, normalise
-from tdd.data.clips import CompanionBatches, DetectionClips, EpochBatches, loader, pick_words, usable
+from tdd.data.clips import CompanionBatches, DetectionClips, EpochBatches, ScoredClips, loader, pick_words, usable
 from tdd.data.store import ClipStore
 from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
 from tdd.evaluation.selection import evaluation_clips, validation_clips
-from tdd.losses import detection_loss, logit_shift, prediction_loss
+from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 from tdd.machine.files import sha256
 from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate, known_calibration
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import FACEFORENSICS, LRW, REAL
-from tdd.records.record import Clock, Record, read_record
+from tdd.records.record import Check, Clock, Record, read_record
 from tdd.records.rows import Row
 from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
 from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME
+from tdd.training.validation import VALIDATION_BATCH, ValidationScores
 from tdd.weights.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
 from tdd.weights.detector import Detector, load_detector, require_same_network
 
@@ -39,9 +42,11 @@ from tdd.weights.detector import Detector, load_detector, require_same_network
 class Auxiliary(nn.Module):
     """The auxiliary task: a frozen stage-1 video teacher, and what predicts it from the detector's features.
 
-    The projector starts from the stage-1 student's, whose space the teacher's targets lie in; the predictor starts
-    anew, for stage 1's predicted the audio teacher.
+    The predictor starts anew, for stage 1's predicted the audio teacher; the projector does so as well where the recipe
+    says so, as in the published code, or goes on from the stage-1 student's, in whose space the targets lie.
     """
+
+    position_mean: Tensor
 
     def __init__(self, weights: Weights, recipe: Recipe) -> None:
         """Build from stage-1 weights; under finding A3 the teacher takes none of them.
@@ -50,30 +55,45 @@ class Auxiliary(nn.Module):
             TddError: the weights do not fit the recipe's network.
         """
         super().__init__()
+        random_teacher = recipe.findings.random_teacher
         self.teacher = Branch(video_backbone(weights.backbone, recipe), recipe.model.projection)
-        for part in () if recipe.findings.random_teacher else ("backbone", "projector"):
+        for part in () if random_teacher else ("backbone", "projector"):
             load_part(getattr(self.teacher, part), weights.parts[f"teacher.{part}"], f"stage-1 teacher {part}")
-        self.teacher.requires_grad_(False).eval()
-        student = Branch(self.teacher.backbone, recipe.model.projection)
-        self.projector = student.projector
-        load_part(self.projector, weights.parts["student.projector"], "stage-1 student projector")
+        self.teacher.requires_grad_(False)
+        # The released code leaves its teacher in training mode. By running averages a random one, which has none yet,
+        # would give nearly the same target for every clip: a constant prediction scores a cosine of 0.998.
+        self.by_batch = random_teacher or recipe.stage2.teacher_statistics == BATCH
+        self.projector = Branch(self.teacher.backbone, recipe.model.projection).projector
+        if recipe.stage2.projector == FROM_STAGE1:
+            load_part(self.projector, weights.parts["student.projector"], "stage-1 student projector")
         self.predictor = build_predictor(recipe)
+        self.how = recipe.stage2.centre_targets
+        self.register_buffer("position_mean", torch.zeros(recipe.model.projection, recipe.clip.frames))
+        self.train()
 
     def train(self, mode: bool = True) -> Auxiliary:
-        """Training mode for all but the frozen teacher."""
+        """Training mode for all; for the frozen teacher only where its batch norm goes by the batch."""
         super().train(mode)
-        self.teacher.eval()
+        self.teacher.train(mode and self.by_batch)
         return self
+
+    @torch.no_grad()
+    def measure_positions(self, batches: Iterable[Tensor]) -> None:
+        """Set the mean target at each frame, which centring takes out, from clean views (B, 3, T, H, W)."""
+        targets = [self.teacher(normalise(batch))[1] for batch in batches]
+        self.position_mean.copy_(torch.cat(targets).mean(0))
 
     def forward(self, features: Tensor, clean: Tensor) -> Tensor:
         """The auxiliary loss of real clips: their features (B, C, T) and their clean views (B, 3, T, H, W)."""
         with torch.no_grad():
-            _, target = self.teacher(clean)
+            target = centre(self.teacher(clean)[1], self.how, self.position_mean)
         return prediction_loss(self.predictor(self.projector(features)), target)
 
 
 class Detection(Stage):
     """The stage-2 networks and what one step does with them."""
+
+    watch: ValidationScores
 
     def __init__(self, row: Row, recipe: Recipe, shift: float, steps_per_epoch: int, weights: Weights | None) -> None:
         """Start from stage-1 ``weights``, or from scratch without; no teacher is built when ``ssl_weight`` is 0."""
@@ -88,6 +108,7 @@ class Detection(Stage):
         if weights:
             load_part(self.detector.backbone, weights.parts["student.backbone"], "stage-1 student backbone")
         self.auxiliary = Auxiliary(weights, recipe) if weights and row.ssl_weight else None
+        self.watch = ValidationScores()
 
     def training_step(self, loaded: dict[str, dict[str, Tensor]], _index: int) -> Tensor:
         """BCE over all clips, labelled and joined, and ``ssl_weight`` times the auxiliary loss over the real ones."""
@@ -104,6 +125,10 @@ class Detection(Stage):
         self.note({"loss": loss, "bce": bce})
         self.note({"auxiliary": auxiliary}, int(real.sum()))
         return loss
+
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        """Score validation clips for the history; no shift, as in testing."""
+        self.watch.update(self.detector(normalise(batch["video"])), batch["label"])
 
     def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
         """AdamP: warm-up, then constant."""
@@ -128,6 +153,8 @@ class TrainingClips:
     """Optimiser steps an epoch."""
     shift: float
     """See :func:`tdd.losses.logit_shift`."""
+    fakes: float
+    """Share of fakes among the clips of a batch."""
 
 
 def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = True) -> TrainingClips:
@@ -148,14 +175,57 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
     joined = round(config.batch_size * ratio)
     if joined:
-        faces = index[(index["dataset"] == LRW) & (index["split"] == "train")]
+        faces = index[index["audio"] & (index["dataset"] == LRW) & (index["split"] == "train")]  # as in stage 1
         extra = usable(pick_words(faces, recipe.stage1.clips), recipe)
         companions = CompanionBatches(len(extra), joined, batches)
         loaders["joined"] = loader(DetectionClips(store, extra, recipe, clean), companions, recipe)
-    fakes = labelled["label"].mean() * config.batch_size
+    fakes = float(labelled["label"].mean()) * config.batch_size
     counted = RELEASED_REAL_PER_LABELLED * config.batch_size if recipe.findings.no_stage1_clips else joined
     shift = logit_shift(fakes, config.batch_size + counted)
-    return TrainingClips(loaders, len(labelled), batches.steps, shift)
+    return TrainingClips(loaders, len(labelled), batches.steps, shift, fakes / (config.batch_size + joined))
+
+
+PLATEAU = 0.9
+"""Share of the loss of a detector that knows nothing but the share of fakes, below which one has begun to learn."""
+
+POSITION_CLIPS = 256
+"""Training reals, at most, over which the teacher's mean at each frame is taken."""
+
+
+def looked_at(store: ClipStore, recipe: Recipe) -> DataLoader[dict[str, Tensor]] | None:
+    """The middle clip of the validation videos that are scored after each epoch; ``None`` where there are none."""
+    clips = validation_clips(store, recipe)
+    count = recipe.stage2.validation_videos
+    if clips.empty or not count:
+        return None
+    videos = clips.groupby("video_id")
+    middle = clips[videos.cumcount() == videos["start"].transform("size") // 2]
+    turn = middle.groupby("method").cumcount()  # taken in turn, so that reals and every method have as many
+    chosen = middle.loc[turn.sort_values(kind="stable").index[:count]].sort_index()
+    batches = [list(range(i, min(i + VALIDATION_BATCH, len(chosen)))) for i in range(0, len(chosen), VALIDATION_BATCH)]
+    return loader(ScoredClips(store, chosen, recipe), batches, recipe)
+
+
+def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
+    """Views (B, 3, T, H, W) of the middle of training reals: what the teacher's mean at each frame is taken over."""
+    index = store.index
+    reals = index[(index["dataset"] == FACEFORENSICS) & (index["label"] == 0) & (index["split"] == "train")]
+    reals = usable(reals, recipe).head(POSITION_CLIPS)
+    middle = reals.assign(start=(reals["frames"] - recipe.clip.frames) // 2)
+    size = max(2, recipe.stage2.batch_size)
+    batches = [list(range(i, min(i + size, len(reals)))) for i in range(0, len(reals), size)]
+    for batch in loader(ScoredClips(store, middle, recipe), [rows for rows in batches if len(rows) > 1], recipe):
+        yield batch["video"]
+
+
+def _plateau_check(row: Row, history: Sequence[Mapping[str, float]], fakes: float) -> dict[str, Any]:
+    blind = -(fakes * math.log(fakes) + (1 - fakes) * math.log(1 - fakes))
+    last = history[-1]["bce"]
+    sentence = (
+        f"stage 2 of {row.label}: training BCE ends at {last:.3f} (a detector that knows the share of fakes alone: "
+        f"{blind:.3f}; learning has begun below {PLATEAU * blind:.3f})."
+    )
+    return Check("past the plateau", last, PLATEAU * blind, sentence, "<=").to_dict()
 
 
 def calibration_of(detector: Detector, store: ClipStore, recipe: Recipe) -> dict[str, Any]:
@@ -205,7 +275,9 @@ def detect(
     evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
     torch.manual_seed(seed)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights)
-    fit(stage, clips.loaders, None, recipe.stage2, recipe, run, report)
+    if stage.auxiliary and recipe.stage2.centre_targets != NONE:
+        stage.auxiliary.measure_positions(_clean_reals(store, recipe))
+    fit(stage, clips.loaders, looked_at(store, recipe), recipe.stage2, recipe, run, report)
 
     kept = calibration_of(stage.detector, store, recipe)
     metrics = write_scores(stage.detector, store, recipe, run, calibration=known_calibration(kept))
@@ -217,7 +289,7 @@ def detect(
         kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": clips.clips, "logit_shift": clips.shift},
         history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
-        **clock.read(),
+        checks=[_plateau_check(row, stage.history, clips.fakes)], **clock.read(),
     ).write(run)  # fmt: skip
     (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
     return read_record(run) or {}

@@ -7,6 +7,8 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
+from tdd.config import BOTH, NONE, POSITION
+
 
 def prediction_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Negative cosine similarity per frame, averaged over frames and clips.
@@ -22,6 +24,35 @@ def prediction_loss(prediction: Tensor, target: Tensor) -> Tensor:
         scalar in [-1, 1]; -1 when every frame is predicted exactly up to scale.
     """
     return -F.cosine_similarity(prediction, target.detach(), dim=1).mean()
+
+
+def centre(target: Tensor, how: str, position_mean: Tensor | None = None) -> Tensor:
+    """Targets without what a student could predict of them while hearing or seeing nothing of the clip's moment.
+
+    A target says three things: where in the clip a frame is (which padding and zero states give away, and both
+    modalities can count), which clip it is of (a face or a voice, which need not go together), and what is said just
+    then. ``position`` takes the first out, ``both`` the first and the second: t - mean over clips - mean over time +
+    mean over both, as in a two-way analysis of variance. Centring by the batch follows DINO (Caron et al., ICCV 2021,
+    arXiv 2104.14294), which subtracts one mean for all.
+
+    Args:
+        target: shape (B, C, T).
+        how: ``none``, ``position`` or ``both``.
+        position_mean: the mean over clips at each frame, shape (C, T), where it is known; else that of ``target``.
+
+    Returns:
+        shape (B, C, T).
+
+    Raises:
+        ValueError: ``how`` is none of these.
+    """
+    if how == NONE:
+        return target
+    if how not in (POSITION, BOTH):
+        raise ValueError(f"Targets are centred by {NONE}, {POSITION} or {BOTH}, not '{how}'.")
+    by_position = target.mean(0, keepdim=True) if position_mean is None else position_mean[None]
+    moved = target - by_position
+    return moved if how == POSITION else moved - moved.mean(2, keepdim=True)
 
 
 def detection_loss(logits: Tensor, labels: Tensor, shift: float) -> Tensor:

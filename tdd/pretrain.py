@@ -20,9 +20,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from tdd.config import STAGE1, Recipe
 from tdd.data.audio import MEL_PER_FRAME
 from tdd.data.augment import mask_log_mel, mask_video, normalise
-from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, pick_words
+from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, pick_words, spread_words
 from tdd.data.store import ClipStore
-from tdd.losses import prediction_loss
+from tdd.losses import centre, prediction_loss
 from tdd.models import AudioResNet, Prober
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import LRW
@@ -74,7 +74,8 @@ class Pretraining(Stage):
         noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
         features, projection = self.video(noisy)
         with torch.no_grad():
-            for_video, for_audio = self._targets(clean, batch["mel"])
+            how = self.recipe.stage1.centre_targets
+            for_video, for_audio = (centre(target, how) for target in self._targets(clean, batch["mel"]))
         losses = {"loss_video": prediction_loss(self.video_predictor(projection), for_video)}
         if self.audio and self.audio_predictor:
             quiet = mask_log_mel(batch["mel"], batch["time"], batch["mel_bins"], MEL_PER_FRAME)
@@ -104,7 +105,7 @@ class Pretraining(Stage):
         features, projection = self.video(normalise(batch["clean"]))
         target, video_target = self._targets(normalise(batch["clean"]), batch["mel"])
         named = self.prober(features).argmax(1)
-        self.watch.update(self.video_predictor(projection), target, video_target, named == batch["word"])
+        self.watch.update(self.video_predictor(projection), target, video_target, named, batch["word"])
 
     def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
         """AdamP: warm-up and cosine for all but the predictors, which keep their base rate."""
@@ -181,11 +182,13 @@ def pretrain(
     faces = store.index[store.index["audio"] & (store.index["dataset"] == LRW)]
     training = pick_words(faces[faces["split"] == "train"], recipe.stage1.clips)
     clips = PretrainingClips(store, training, recipe, train=True)
-    checked = PretrainingClips(store, faces[faces["split"] == "val"], recipe, train=False)
+    looked_at = spread_words(faces[faces["split"] == "val"], recipe.stage1.validation_clips)
+    checked = PretrainingClips(store, looked_at, recipe, train=False, words=clips.words)
     batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed, recipe.stage1.micro_batches)
     torch.manual_seed(seed)
     stage = Pretraining(backbone, recipe, len(clips.words), batches.steps)
-    validation = loader(checked, fixed_batches(len(checked), recipe.stage1.batch_size), recipe)
+    part = recipe.stage1.batch_size // recipe.stage1.micro_batches  # what memory holds in training, it holds here
+    validation = loader(checked, fixed_batches(len(checked), part), recipe)
     fit(stage, loader(clips, batches, recipe), validation, recipe.stage1, recipe, run, report)
 
     last = stage.history[-1]

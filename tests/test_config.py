@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 
 import tdd
-from tdd.config import OptimiserConfig, Recipe, load_recipe, recipe_from_dict, recipe_names, scaled_rate
+from tdd.config import (
+    EVALUATION,
+    STAGE1,
+    STAGE2,
+    OptimiserConfig,
+    Recipe,
+    load_recipe,
+    override,
+    recipe_from_dict,
+    recipe_names,
+    scaled_rate,
+)
 from tdd.errors import TddError
 from tdd.records.origins import describe_recipe
 
@@ -56,6 +67,9 @@ def test_every_field_is_read_somewhere_outside_the_configuration():
         ({"noise": {"flip": True}}, "recipe.noise.flip must be float"),
         ({"clip": {"view_crop": 200}}, "view_crop <= crop"),
         ({"noise": {"flip": 1.5}}, "probability"),
+        ({"machine": {"precision": "bf16-true"}}, "bf16-mixed and 16-mixed keep weights in single precision"),
+        ({"stage1": {"centre_targets": "two-way"}}, "stage1.centre_targets is none or position or both, not 'two-way'"),
+        ({"stage2": {"teacher_statistics": "both"}}, "stage2.teacher_statistics is batch or running"),
         ({"clip": {"frame_rate": "fast"}}, "timestamps or relabelled, not 'fast'"),
         ({"stage1": {"warmup_epochs": 150}}, "warmup_epochs"),
         ({"stage1": {"ema_base": 0.1}}, "EMA momentum"),
@@ -105,3 +119,20 @@ def _settings(section):
             yield from _settings(value)
         elif field.name != "name":
             yield field.name
+
+
+def test_what_a_run_depends_on_is_said_in_one_place():
+    recipe = load_recipe("demo")
+    changes = {  # what is changed, and whether stage 1 and stage 2 of CSN depend on it
+        "machine.workers": (3, False, False), "machine.precision": ("bf16-mixed", True, True),
+        "stage1.clips": (100, True, True), "stage2.epochs": (9, False, True), "evaluation.batch_size": (3, False, True),
+        "noise.time_mask_stage2": (0.9, False, True), "noise.flip": (0.1, True, True),
+        "findings.channels_as_time": (True, True, True), "findings.random_teacher": (True, False, True),
+        "model.backbones.csn.width": (5, True, True), "model.backbones.cnn_lstm.hidden": (5, False, False),
+        "name": ("other", False, False),
+    }  # fmt: skip
+    for path, (value, *reads) in changes.items():
+        other = override(recipe, {path: value})
+        for kind, read in zip((STAGE1, STAGE2), reads, strict=True):
+            assert (other.read_by(kind, "csn") != recipe.read_by(kind, "csn")) is read, (path, kind)
+    assert override(recipe, {"noise.flip": 0.1}).read_by(EVALUATION, "csn") != recipe.read_by(EVALUATION, "csn")

@@ -5,6 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tdd.config import FindingsConfig, load_recipe
 from tdd.detect import Auxiliary, Detection, training_clips
@@ -68,6 +69,18 @@ def test_a3_nothing_is_loaded_into_the_teacher(weights):
     states = [Auxiliary(weights, recipe).teacher.backbone.state_dict() for recipe in (TINY, found(random_teacher=True))]
     assert all(torch.equal(states[0][name], published[name]) for name in published)
     assert not any(torch.equal(states[1][name], published[name]) for name in published if name.endswith("weight"))
+
+
+def test_a3_random_targets_differ_from_clip_to_clip(weights):
+    """By running averages, of which a random teacher has none, all clips would get one target."""
+    torch.manual_seed(0)
+    teacher = Auxiliary(weights, found(random_teacher=True)).train().teacher
+    assert teacher.training
+    video = torch.rand(6, 3, 25, 32, 32, generator=torch.Generator().manual_seed(1))
+    unit = F.normalize(teacher(video)[1], dim=1)
+    assert F.cosine_similarity(unit, unit.mean((0, 2), keepdim=True), dim=1).mean() < 0.5
+    fixed = F.normalize(teacher.eval()(video)[1], dim=1)
+    assert F.cosine_similarity(fixed, fixed.mean((0, 2), keepdim=True), dim=1).mean() > 0.9
 
 
 def test_a4_no_stage1_clips_and_a_shift_of_minus_4_64(store):

@@ -27,8 +27,8 @@ LAYERS = (
     {"weights"},
     {"records"},
     {"preprocess", "synth"},
-    {"data", "models"},
-    {"config", "losses", "metrics", "machine"},
+    {"data", "models", "losses"},
+    {"config", "metrics", "machine"},
     {"names", "errors"},
 )
 """Rooms from the top of the house to the ground; a room may import those below it, and itself."""

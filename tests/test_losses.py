@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tdd.losses import detection_loss, logit_shift, prediction_loss
+from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 
 
 def test_prediction_loss_is_the_mean_negative_cosine():
@@ -41,3 +41,35 @@ def test_logit_shift_is_the_log_odds_of_the_batch(methods, extra, expected):
     batch = 32
     fakes = batch * methods / (methods + 1)
     assert logit_shift(fakes, batch * (extra + 1)) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.fixture
+def parts():
+    """A place in the clip, a clip, and what is said when: targets are their sum."""
+    rng = torch.Generator().manual_seed(0)
+    place, clip, moment = (
+        torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((1, 6, 9), (7, 6, 1), (7, 6, 9))
+    )
+    moment = moment - moment.mean(0, keepdim=True)
+    return place, clip, moment - moment.mean(2, keepdim=True)
+
+
+def test_centring_takes_out_the_place_and_the_clip_and_leaves_the_moment(parts):
+    place, clip, moment = parts
+    target = place + clip + moment
+    assert centre(target, "none") is target
+    assert torch.allclose(centre(target, "position"), clip - clip.mean(0) + moment)
+    assert torch.allclose(centre(target, "both"), moment)
+    assert torch.allclose(centre(target, "both"), centre(centre(target, "both"), "both"))
+    assert torch.allclose(centre(target, "both", place[0]), moment)  # a known mean, whose own level drops out
+    assert torch.allclose(centre(target[:1], "both", place[0]), moment[:1])  # and of a single clip
+    with pytest.raises(ValueError, match="not 'two-way'"):
+        centre(target, "two-way")
+
+
+def test_what_only_counts_frames_scores_nothing_on_centred_targets(parts):
+    place, clip, moment = parts
+    target = 10 * place + clip + moment
+    assert prediction_loss(place.expand_as(target), target) < -0.9
+    assert abs(prediction_loss(place.expand_as(target), centre(target, "both")).item()) < 0.1
+    assert prediction_loss(moment, centre(target, "both")).item() == pytest.approx(-1)

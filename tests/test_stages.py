@@ -1,5 +1,6 @@
 """Both stages on random pixels: what a step does to which weights, resuming, and the hand-over."""
 
+import copy
 import dataclasses
 import math
 
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from tdd.config import load_recipe, override
 from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
-from tdd.detect import Detection, detect, training_clips
+from tdd.detect import Auxiliary, Detection, _clean_reals, detect, looked_at, training_clips
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import clip_starts, evaluation_clips, score_clips
 from tdd.pretrain import Pretraining, pretrain
@@ -144,7 +145,7 @@ def test_a_run_stopped_after_an_epoch_goes_on_to_the_same_end(stage1, store, tmp
 
 
 def test_the_collapse_watch_is_kept_in_the_record(store, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("tdd.training.collapse.position_share", lambda _: 0.0)
+    monkeypatch.setattr("tdd.training.collapse.variance_split", lambda _: {"position_share": 0.0})
     monkeypatch.setattr("tdd.training.collapse.feature_spread", lambda _: 0.9)
     check = pretrain(store, "cnn_gru_attention", RECIPE, tmp_path / "healthy")["checks"][-1]
     assert check["passed"] and "no sign of collapse in 2 epochs" in check["sentence"]
@@ -170,7 +171,7 @@ def test_stage2_starts_from_the_student_and_aims_at_the_frozen_teacher(stage1, s
     for name, tensor in weights.parts["teacher.projector"].items():
         assert torch.equal(stage.auxiliary.teacher.projector.state_dict()[name], tensor)
     stage.train()
-    assert not stage.auxiliary.teacher.training
+    assert stage.auxiliary.teacher.training and not stage.auxiliary.eval().teacher.training
     stage.training_step(detection_batch(store), 0).backward()
     assert all(parameter.grad is None for parameter in stage.auxiliary.teacher.parameters())
     assert all(parameter.grad is not None for parameter in stage.auxiliary.predictor.parameters())
@@ -198,6 +199,69 @@ def test_the_loss_is_bce_plus_the_weighted_auxiliary(stage1, store):
     auxiliary = (losses["ssl_0.3"] - losses["ssl_0.0"]) / 0.3
     assert -1 <= auxiliary <= 1
     assert losses["ssl_0.7"] - losses["ssl_0.0"] == pytest.approx(0.7 * auxiliary, abs=1e-4)
+
+
+def test_the_auxiliary_projector_begins_anew_or_from_stage_1(stage1):
+    weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
+    published = weights.parts["student.projector"]["linear.weight"]
+    begun = {
+        how: Auxiliary(weights, changed(RECIPE, "stage2", projector=how)).projector.linear.weight
+        for how in ("new", "stage1")
+    }
+    assert torch.equal(begun["stage1"], published) and not torch.equal(begun["new"], published)
+
+
+@pytest.mark.parametrize(("how", "by_batch"), [("batch", True), ("running", False)])
+def test_the_teachers_batch_norm_goes_by_the_batch_or_by_what_stage_1_left(stage1, how, by_batch):
+    weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
+    torch.manual_seed(0)
+    auxiliary = Auxiliary(weights, changed(RECIPE, "stage2", teacher_statistics=how))
+    clips = torch.randn(6, 3, 25, 32, 32)
+    assert auxiliary.teacher.training is by_batch
+    mean, offset = auxiliary.teacher(clips)[1].mean((0, 2)), auxiliary.teacher.projector.norm.bias
+    assert torch.allclose(mean, offset, atol=1e-4) is by_batch  # what a batch norm by the batch leaves of every mean
+    assert not any(parameter.requires_grad for parameter in auxiliary.teacher.parameters())
+
+
+def test_centred_auxiliary_targets_take_out_the_teachers_mean_at_each_frame(stage1, store):
+    recipe = changed(RECIPE, "stage2", centre_targets="both", teacher_statistics="running")
+    auxiliary = Auxiliary(import_weights(stage1[0], "stage1", "cnn_gru_attention"), recipe)
+    views = list(_clean_reals(store, recipe))
+    auxiliary.measure_positions(views)
+    wanted = torch.cat([auxiliary.teacher(normalise(view))[1] for view in views]).mean(0)
+    assert torch.allclose(auxiliary.position_mean, wanted) and wanted.abs().max() > 0
+    assert detect(store, ROWS["ssl_0.3"], recipe, stage1[0].parent / "centred", stage1[0])["metrics"]
+
+
+def test_companions_without_sound_are_left_out_as_in_stage_1(store):
+    mute = copy.copy(store)
+    silent = (store.index["dataset"] == "LRW") & store.index["video_id"].str.contains("WORD0")
+    mute.index = store.index.assign(audio=store.index["audio"] & ~silent)
+    joined = training_clips(mute, RECIPE, 0).loaders["joined"].dataset.table
+    assert len(joined) and not joined["video_id"].str.contains("WORD0").any()
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_of_a_batch_draw_what_the_whole_batch_draws(parts):
+    whole, parted = EpochBatches(20, 8, 3), EpochBatches(20, 8, 3, parts)
+    for batches in (whole, parted):
+        batches.set_epoch(2)
+    assert [draw for batch in whole for draw in batch] == [draw for batch in parted for draw in batch]
+
+
+def test_stage_2_scores_validation_videos_after_each_epoch_and_says_whether_it_learned(stage1, tmp_path):
+    some = random_store(tmp_path / "store", val=3)
+    record = detect(some, ROWS["ssl_0.0"], RECIPE, tmp_path / "run", stage1[0])
+    assert [0 <= entry["val_auc"] <= 1 and entry["val_bce"] > 0 for entry in record["history"]] == [True] * 2
+    check = record["checks"][0]
+    share = math.exp(record["data"]["logit_shift"]) / (1 + math.exp(record["data"]["logit_shift"]))
+    blind = -(share * math.log(share) + (1 - share) * math.log(1 - share))
+    assert check["name"] == "past the plateau" and check["target"] == pytest.approx(0.9 * blind)
+    assert check["passed"] == (record["history"][-1]["bce"] <= check["target"])
+    limited = changed(RECIPE, "stage2", validation_videos=5)
+    methods = looked_at(some, limited).dataset.clips["method"]
+    assert sorted(methods) == ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "real"]
+    assert looked_at(some, changed(RECIPE, "stage2", validation_videos=0)) is None
 
 
 def test_the_logit_shift_follows_the_batches(store):

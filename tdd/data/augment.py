@@ -59,7 +59,8 @@ def draw_noise(
 
 def _draw_run(rng: np.random.Generator, longest: int, length: int) -> tuple[int, int]:
     count = int(rng.integers(0, longest + 1))
-    start = int(rng.integers(0, length - count + 1))
+    # As published: the start is drawn below length - count, so that no run reaches the last frame or bin.
+    start = int(rng.integers(0, max(1, length - count)))
     return start, start + count
 
 

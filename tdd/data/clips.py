@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from tdd.data.audio import N_MELS, log_mel
 from tdd.data.augment import NO_NOISE, Noise, draw_noise, eval_view, to_gray, train_view
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
+
+UNKNOWN_WORD = -1
+"""Number of a word that no training clip says: the prober cannot name it."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,20 @@ class _Rows:
 class PretrainingClips(Dataset[dict[str, Any]]):
     """Clips of real talking faces with audio, in two independent views: clean for teachers, noisy for students."""
 
-    def __init__(self, store: ClipStore, table: pd.DataFrame, recipe: Recipe, train: bool) -> None:
-        """Serve the videos of ``table`` (rows of the store's index); ``train`` switches every random draw on."""
+    def __init__(
+        self,
+        store: ClipStore,
+        table: pd.DataFrame,
+        recipe: Recipe,
+        train: bool,
+        words: Mapping[str, int] | None = None,
+    ) -> None:
+        """Serve the videos of ``table`` (rows of the store's index); ``train`` switches every random draw on.
+
+        ``words`` are the numbers of the words where they are those of other clips; a word that is not there is -1.
+        """
         self.store, self.table, self.recipe, self.train = store, usable(table, recipe), recipe, train
-        self.words = {word: number for number, word in enumerate(sorted(set(table["word"])))}
+        self.words = words or {word: number for number, word in enumerate(sorted(set(table["word"])))}
         self._rows = _Rows(self.table, "video_id", "frames", "word")
 
     def __len__(self) -> int:
@@ -58,9 +71,16 @@ class PretrainingClips(Dataset[dict[str, Any]]):
         frames = self.store.frames(row["video_id"], start, clip.frames)
         samples = self.store.audio(row["video_id"], start, clip.frames)
         mel = log_mel(torch.from_numpy(samples.astype(np.float32) / 32768))
+        word = self.words.get(row["word"], UNKNOWN_WORD)
         if not self.train:
             view = eval_view(frames, clip)
-            seen = {"clean": view, "noisy": view, "mel": mel, "word": self.words[row["word"]], "row": draw.row}
+            seen = {
+                "clean": view,
+                "noisy": view,
+                "mel": mel,
+                "word": word,
+                "row": draw.row,
+            }
             return seen | _masks(NO_NOISE)
         hidden = draw_noise(rng, noise, clip, N_MELS)
         noisy = train_view(frames, rng, clip, noise.flip)
@@ -68,7 +88,7 @@ class PretrainingClips(Dataset[dict[str, Any]]):
             "clean": train_view(frames, rng, clip, noise.flip),
             "noisy": to_gray(noisy) if hidden.grayscale else noisy,
             "mel": mel,
-            "word": self.words[row["word"]],
+            "word": word,
             "row": draw.row,
         } | _masks(hidden)
 
@@ -106,17 +126,17 @@ class ScoredClips(Dataset[dict[str, Any]]):
     def __init__(self, store: ClipStore, clips: pd.DataFrame, recipe: Recipe, frame_step: int = 1) -> None:
         """Serve ``clips``: one row a clip, with ``video_id`` and ``start``; every ``frame_step``-th frame is shown."""
         self.store, self.clips, self.recipe, self.frame_step = store, clips, recipe, frame_step
-        self._rows = _Rows(clips, "video_id", "start")
+        self._rows = _Rows(clips, "video_id", "start", *(["label"] if "label" in clips else []))
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """Shapes: video (3, T, H, W) uint8; ``number`` says which row of the table it is."""
+        """Shapes: video (3, T, H, W) uint8; ``number`` is the row of the table; ``label`` where one is known."""
         row, clip = self._rows[number], self.recipe.clip
         span = frames_spanned(clip, self.frame_step)
         frames = self.store.frames(row["video_id"], int(row["start"]), span)[:: self.frame_step]
-        return {"video": eval_view(frames, clip), "number": number}
+        return {"video": eval_view(frames, clip), "number": number} | {k: int(row[k]) for k in row if k == "label"}
 
 
 def frames_spanned(clip: ClipConfig, frame_step: int = 1) -> int:
@@ -166,7 +186,8 @@ class _Batches(BatchSampler):
         size = self.batch_size // self.parts
         for i in range(len(self)):
             chosen = rows[i * size : (i + 1) * size]
-            yield [Draw(int(row), (*self.seed, self.epoch, i, slot)) for slot, row in enumerate(chosen)]
+            # By the clip's place in the epoch: the same clips are drawn alike, in however many parts a batch comes.
+            yield [Draw(int(row), (*self.seed, self.epoch, i * size + slot)) for slot, row in enumerate(chosen)]
 
 
 class EpochBatches(_Batches):
@@ -244,3 +265,14 @@ def pick_words(table: pd.DataFrame, clips: int) -> pd.DataFrame:
     if clips < words:
         raise TddError(f"stage1.clips is {clips}, fewer than the {words} words; ask for at least one clip a word.")
     return table.sort_values("video_id").groupby("word", sort=True).head(clips // words)
+
+
+def spread_words(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame:
+    """At most ``clips`` rows (0: all), as even over the words as they can be, in an order drawn from ``seed``.
+
+    The store's index is sorted by word. Retrieval among neighbours there would ask for one clip of a word among others
+    of the same word; in a drawn order the words are mixed.
+    """
+    turn = table.sort_values("video_id").groupby("word").cumcount()
+    chosen = table.loc[turn.sort_values(kind="stable").index[: clips or None]].sort_values("video_id")
+    return chosen.iloc[np.random.default_rng(seed).permutation(len(chosen))].reset_index(drop=True)

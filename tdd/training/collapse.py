@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tdd.config import BOTH
+from tdd.losses import centre
+
 History = Sequence[Mapping[str, float]]
 """One dictionary an epoch: its number, and what was measured."""
 
@@ -40,17 +43,19 @@ class CollapseWatch:
         self.words = words
         self._parts: list[dict[str, Tensor]] = []
 
-    def update(self, prediction: Tensor, target: Tensor, video_target: Tensor, correct: Tensor) -> None:
-        """Add a batch of validation clips.
+    def update(self, prediction: Tensor, target: Tensor, video_target: Tensor, named: Tensor, word: Tensor) -> None:
+        """Add a batch of validation clips; they leave the device, and half precision, as they come.
 
         Args:
             prediction: of the video student, shape (B, C, T).
             target: what it is to predict, shape (B, C, T).
             video_target: projections of the video teacher, shape (B, C, T).
-            correct: whether the prober named the word, shape (B,).
+            named: the word that the prober names, shape (B,).
+            word: the word that is said, shape (B,); below 0 where no training clip says it.
         """
-        batch = {"prediction": prediction, "target": target, "video_target": video_target, "correct": correct}
-        self._parts.append(batch)
+        batch = {"prediction": prediction, "target": target, "video_target": video_target}
+        batch |= {"correct": named == word, "known": word >= 0}
+        self._parts.append({name: values.detach().float().cpu() for name, values in batch.items()})
 
     def compute(self) -> dict[str, float]:
         """Metrics of all clips since the last call; none where there were none."""
@@ -58,13 +63,14 @@ class CollapseWatch:
             return {}
         whole = {name: torch.cat([part[name] for part in self._parts]) for name in self._parts[0]}
         self._parts = []
-        return {
+        prediction, target, known = whole["prediction"], whole["target"], whole["known"].bool()
+        found = {
             "target_std": feature_spread(whole["video_target"]),
-            "retrieval": clip_retrieval(whole["prediction"], whole["target"]),
-            "position_share": position_share(whole["target"]),
-            "frame_retrieval": frame_retrieval(whole["prediction"], whole["target"]),
-            "prober": float(whole["correct"].float().mean()),
-        }
+            "retrieval": clip_retrieval(prediction, target),
+            "retrieval_centred": clip_retrieval(centre(prediction, BOTH), centre(target, BOTH)),
+            "frame_retrieval": frame_retrieval(prediction, target),
+        } | variance_split(target)
+        return found | ({"prober": float(whole["correct"][known].mean())} if known.any() else {})
 
     def warnings(self, history: History) -> list[str]:
         """All that :func:`collapse_warnings` has to say of ``history``."""
@@ -124,19 +130,26 @@ def frame_retrieval(prediction: Tensor, target: Tensor) -> float:
     return float((nearest == torch.arange(a.shape[2], device=a.device)).float().mean())
 
 
-def position_share(target: Tensor) -> float:
-    """Share of the variance of length-normalised targets that the frame's position in the clip explains.
+def variance_split(target: Tensor) -> dict[str, float]:
+    """What the variance of length-normalised targets is made of: three shares that sum to one.
 
-    Both modalities can count frames from the edges of a clip, where convolutions are padded and recurrent layers begin.
-    Near 1 they have agreed on that alone: the loss is low, frames are told apart, and clips are not. Chance is 1 / B.
+    A two-way analysis of variance over clips and positions. ``position_share``: the frame's place in the clip, the same
+    in all clips. Both modalities can count frames from the edges of a clip, where convolutions are padded and recurrent
+    layers begin; near 1 they have agreed on that alone: the loss is low, and clips are not told apart. ``clip_share``:
+    the clip, the same at all its frames (who, which voice). ``moment_share``: what is left, clip x position: what is
+    said when. Of noise, position takes about 1 / B and the clip 1 / T.
 
     Args:
         target: shape (B, C, T).
     """
     unit = F.normalize(target, dim=1)
-    centre = unit.mean((0, 2), keepdim=True)
-    within = (unit.mean(0, keepdim=True) - centre).square().sum(1).mean()
-    return float(within / (unit - centre).square().sum(1).mean().clamp(min=1e-12))
+    whole = unit.mean((0, 2), keepdim=True)
+    total = (unit - whole).square().sum(1).mean().clamp(min=1e-12)
+    position = (unit.mean(0, keepdim=True) - whole).square().sum(1).mean() / total
+    clip = (unit.mean(2, keepdim=True) - whole).square().sum(1).mean() / total
+    return {
+        "position_share": float(position), "clip_share": float(clip), "moment_share": float(1 - position - clip),
+    }  # fmt: skip
 
 
 def collapse_warnings(history: History, words: int) -> list[str]:

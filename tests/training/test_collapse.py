@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from tdd.training.collapse import clip_retrieval, collapse_warnings, feature_spread, frame_retrieval, position_share
+from tdd.training.collapse import (
+    CollapseWatch,
+    clip_retrieval,
+    collapse_warnings,
+    feature_spread,
+    frame_retrieval,
+    variance_split,
+)
 
 
 def test_spread_is_one_for_noise_and_zero_for_a_constant():
@@ -90,10 +97,48 @@ def test_the_mean_cosine_of_two_features_is_one_less_the_spread_squared(own):
     assert cosine.item() == pytest.approx(1 - feature_spread(features) ** 2, abs=0.01)
 
 
-def test_position_share_tells_counting_frames_from_hearing_words():
+def test_the_variance_of_targets_splits_into_place_clip_and_moment():
     rng = torch.Generator().manual_seed(0)
     clips, frames = torch.randn(200, 16, 1, generator=rng), torch.randn(1, 16, 25, generator=rng)
-    assert position_share(frames.expand(200, 16, 25)) == pytest.approx(1, abs=1e-5)
-    assert position_share(clips.expand(200, 16, 25)) == pytest.approx(0, abs=1e-5)
-    assert position_share(torch.randn(200, 16, 25, generator=rng)) == pytest.approx(1 / 200, abs=0.002)
-    assert 0.3 < position_share(frames + torch.randn(200, 16, 25, generator=rng)) < 0.6
+    noise = torch.randn(200, 16, 25, generator=rng)
+
+    def shares(target):
+        split = variance_split(target)
+        assert sum(split.values()) == pytest.approx(1, abs=1e-5)
+        return [split["position_share"], split["clip_share"], split["moment_share"]]
+
+    assert shares(frames.expand(200, 16, 25)) == pytest.approx([1, 0, 0], abs=1e-5)
+    assert shares(clips.expand(200, 16, 25)) == pytest.approx([0, 1, 0], abs=1e-5)
+    assert shares(noise) == pytest.approx([1 / 200, 1 / 25, 1 - 1 / 200 - 1 / 25], abs=0.003)
+    third = shares(frames + clips + noise)
+    assert all(0.2 < share < 0.45 for share in third)
+    assert variance_split(5 * noise)["moment_share"] == pytest.approx(variance_split(noise)["moment_share"], abs=1e-5)
+
+
+def test_the_watch_takes_half_precision_and_words_that_training_does_not_say():
+    rng = torch.Generator().manual_seed(0)
+    target = torch.randn(40, 16, 25, generator=rng)
+    watch = CollapseWatch(4)
+    assert watch.compute() == {}
+    for part in target.split(8):
+        watch.update(part.bfloat16(), part.bfloat16(), part.bfloat16(), torch.tensor([0, 1, 2, 3] * 2), word(8))
+    found = watch.compute()
+    assert found["retrieval"] == found["retrieval_centred"] == found["frame_retrieval"] == 1
+    assert found["prober"] == 0.5  # of the two known words of four, one is named right
+    assert watch.compute() == {}
+
+
+def word(clips):
+    return torch.tensor([0, 3, -1, -1] * (clips // 4))
+
+
+def test_retrieval_on_centred_targets_finds_clips_behind_what_all_of_them_share():
+    rng = torch.Generator().manual_seed(0)
+    shared, own = torch.randn(1, 16, 25, generator=rng), torch.randn(64, 16, 25, generator=rng)
+    other = torch.randn(
+        1, 16, 25, generator=rng
+    )  # the prediction's own idea of the position: wrong, and the same for all
+    watch = CollapseWatch(4)
+    watch.update(9 * other + own, 9 * shared + own, own, torch.zeros(64), torch.zeros(64))
+    found = watch.compute()
+    assert found["position_share"] > 0.95 and found["retrieval_centred"] == 1 > found["retrieval"]
