@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-SHIFT = 4
+SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 Box = tuple[slice, slice]
 
 
@@ -14,7 +14,8 @@ def soft_mask(size: int, polygon: np.ndarray, feather: float) -> tuple[np.ndarra
 
     Returns the float32 mask (h, w) in 0..1 of the box and the box's (rows, columns).
     """
-    pad = int(np.ceil(3 * feather)) + 2
+    pad = int(np.ceil(3 * feather)) + 2  # OpenCV ends its kernel for 8 bits at 3 sigma: beyond, the mask is zero
+    # At least 8 pixels, even for a face outside the frame: OpenCV takes no empty picture.
     low = np.clip(np.floor(polygon.min(0)).astype(int) - pad, 0, size - 8)
     high = np.clip(np.ceil(polygon.max(0)).astype(int) + pad, low + 8, size)
     mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
@@ -65,6 +66,7 @@ def pulled(frame: np.ndarray, box: Box, dx: np.ndarray, dy: np.ndarray) -> np.nd
     """The box of a frame, each pixel taken from (dx, dy) pixels further on."""
     x, y = pixel_grid(box)
     place = cv2.merge([np.ascontiguousarray(dx + x), np.ascontiguousarray(dy + y)])
+    # Lanczos, for linear interpolation softens, and sharpness alone would then tell the patch.
     return cv2.remap(frame, place, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
 
 
@@ -79,4 +81,5 @@ def paste(frame: np.ndarray, box: Box, mask: np.ndarray, patch: np.ndarray) -> N
     """Blend a float32 patch (h, w, 3) into a uint8 frame in place; where the mask is zero nothing changes."""
     base = frame[box].astype(np.float32)
     base += (patch - base) * mask[..., None]
+    # Clipped first: Lanczos undershoots at dark edges, and convertScaleAbs would turn what is negative bright.
     frame[box] = cv2.convertScaleAbs(np.clip(base, 0, 255, out=base))

@@ -16,7 +16,7 @@ from tdd.synth.handling import Handling, Unrest, defocused, draw_unrest
 from tdd.synth.identity import RGB, to_rgb
 
 DOMAINS = ("studio", "celebrity")
-NOISE_STD = 32.0  # of the stored noise, which is scaled to what a scene needs
+NOISE_STD = 32.0  # of the stored noise, which is scaled to what a scene needs; int8 holds four of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class Scene:
 
 def _light(rng: np.random.Generator, side: float) -> np.ndarray:
     angle, lift = rng.normal(0, side), rng.uniform(0.15, 0.7)
+    # Never from the side or from behind: surface.shading divides by the third component.
     vector = np.array([np.sin(angle), -lift, max(np.cos(angle), 0.45)])
     return vector / np.linalg.norm(vector)
 
@@ -76,6 +77,7 @@ def draw_scene(rng: np.random.Generator, size: int, domain: str = "studio") -> S
         noise=between((1.0, 3.5), (2.5, 6.0)),
         blur=between((0.30, 0.65), (0.45, 0.95)),
         unrest=draw_unrest(rng),
+        # Wide, so that the size of a file does not tell a forgery whose artefacts cost bits (benchmarks/shortcuts.py).
         crf=int(rng.integers(18, 31)) if studio else int(rng.integers(25, 32)),
         seed=int(rng.integers(1 << 31)),
     )
@@ -84,6 +86,7 @@ def draw_scene(rng: np.random.Generator, size: int, domain: str = "studio") -> S
 @lru_cache(maxsize=2)
 def _noise_bank(size: int) -> np.ndarray:
     """Noise twice as large as a frame, from which every frame takes a random window."""
+    # Drawn once, for drawing it anew for each frame takes longer than all else that `shoot` does.
     noise = np.random.default_rng(0).standard_normal((2 * size, 2 * size, 3)) * NOISE_STD
     return np.clip(noise, -127, 127).astype(np.int8)
 
@@ -96,6 +99,7 @@ def shoot(frames: np.ndarray, scene: Scene, handling: Handling, rng: np.random.G
     from frame to frame; it was drawn for the scene and has T frames. Real and forged videos pass alike.
     """
     n, size = len(frames), scene.size
+    # Even a still camera resamples: in a prototype, resampling of the fakes alone gave them away.
     angle, zoom = rng.uniform(-0.003, 0.003), rng.uniform(0.997, 1.003)
     offset = rng.uniform(-0.5, 0.5, 2) + handling.offset * size
     windows = rng.integers(0, size, (n, 2))
@@ -111,6 +115,8 @@ def shoot(frames: np.ndarray, scene: Scene, handling: Handling, rng: np.random.G
         linear = defocused(linear, handling.hunt[t], size)
         linear *= gain[t]
         y, x = windows[t]
+        # Noise comes last: the sensor makes it, behind the lens.
         cv2.scaleAdd(bank[y : y + size, x : x + size].astype(np.float32), scene.noise / NOISE_STD, linear, linear)
+        # Clipped first: convertScaleAbs takes the absolute value, and would turn noise below black bright.
         out[t] = cv2.convertScaleAbs(np.clip(linear, 0, 255, out=linear))
     return out

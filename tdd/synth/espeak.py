@@ -87,17 +87,18 @@ class _Recording:
 
     def __call__(self, wave: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
         if wave and count > 0:
-            self.pieces.append(np.ctypeslib.as_array(wave, (count,)).copy())
+            self.pieces.append(np.ctypeslib.as_array(wave, (count,)).copy())  # the library reuses its buffer
         index = 0
         while events[index].type != _EVENT_END:
             self._note(events[index])
             index += 1
-        return 0
+        return 0  # go on; 1 would stop it
 
     def _note(self, event: _Event) -> None:
         if event.type == _EVENT_WORD:
-            self.word = len(self.text[: event.text_position - 1].split())
+            self.word = len(self.text[: event.text_position - 1].split())  # it counts characters from 1
         elif event.type == _EVENT_PHONEME:
+            # The name has room for 8 bytes, and may end within a character.
             self.marks.append((event.sample, event.id.string.decode("utf-8", "ignore"), self.word))
 
     def utterance(self) -> Utterance:
@@ -118,6 +119,7 @@ def _hold_stops(names: list[str], edges: np.ndarray) -> list[tuple[float, float]
     for k, name in enumerate(names):
         start = edges[k]
         if name[:1] in _VOICELESS:
+            # Never more than 0.6 of the sound before: a short one would else be used up.
             start -= min(HOLD, 0.6 * (edges[k] - edges[k - 1]) if k else edges[k])
         elif k and names[k - 1][:1] in _VOICELESS and names[k - 1][:2] not in _AFFRICATES:
             start = min(start, edges[k - 1] + BURST)
@@ -139,7 +141,7 @@ def synthesise(text: str, voice: str, rate: int = 160, pitch: int = 50, pitch_ra
         TddError: the library is missing or cannot be loaded, or does not know the voice.
     """
     recording = _Recording(text)
-    callback = _Callback(recording)
+    callback = _Callback(recording)  # held by a name, for the library's pointer keeps nothing alive
     with _LOCK, _library() as library:
         library.espeak_SetSynthCallback(callback)
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
@@ -168,6 +170,7 @@ def _library() -> Iterator[ctypes.CDLL]:
     except OSError as error:
         raise TddError(f"the espeak-ng library does not load ({error}); {mend}") from error
     try:
+        # Without _DONT_EXIT the library ends the whole process where its data are missing.
         options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
         if library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), options) != RATE:
             raise TddError(f"espeak-ng does not start with its data in {data}; {mend}")
@@ -183,6 +186,6 @@ def _unload() -> Callable[[int], object]:
         free = ctypes.WinDLL("kernel32").FreeLibrary
         free.argtypes = [ctypes.c_void_p]
         return free
-    import _ctypes
+    import _ctypes  # ctypes has no public call for it
 
     return _ctypes.dlclose

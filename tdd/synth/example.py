@@ -38,6 +38,7 @@ def write_half_forged(
     half = seconds * FPS // 2
     with TemporaryDirectory() as folder:
         studio = Studio(Path(folder), size_of(size), seed, 1.0, "en")
+        # Both of the whole length: their motion is then the same, and the halves meet.
         real = Task("real.mp4", PERSON, PERSON, 2 * half)
         fake = Task("fake.mp4", PERSON, PERSON, 2 * half, method=method, source="other", source_footage="other")
         for task in (real, fake):

@@ -20,7 +20,7 @@ def blend(image: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> None:
     """Lay colours (h, w, 3) or (3,) over a uint8 image in place with coverage (h, w)."""
     base = image.astype(np.float32)
     base += (colour - base) * cover[..., None]
-    image[:] = cv2.convertScaleAbs(base)
+    image[:] = cv2.convertScaleAbs(base)  # rounds, where astype cuts
 
 
 def paint_mouth(
@@ -38,6 +38,7 @@ def paint_mouth(
     `place` holds, for each pixel, u at rest, v of the talking face, and the upper and lower edge of the opening there.
     """
     inside = _edge(np.minimum(place[1] - place[2], place[3] - place[1]), pixels) * (np.abs(place[0]) < inner.mouth_w)
+    # What follows costs by the pixel, and the opening is a small part of the region.
     box = cv2.boundingRect((inside > 0).astype(np.uint8))
     if shape.up + shape.low < 0.01 or not box[2]:
         return
@@ -51,7 +52,7 @@ def paint_mouth(
     dome = bottom - flesh * np.maximum(1 - np.square(u0 / (0.72 * inner.mouth_w)), 0)
     lit = 0.62 + 0.38 * np.clip((v - dome) / 0.07, 0, 1) - 0.12 * np.exp(-np.square(u0 / 0.018))
     colour += (TONGUE * lit[..., None] - colour) * _edge(v - dome, pixels)[..., None]
-    crown = np.square(np.sin(u0 * (np.pi / 0.082)))
+    crown = np.square(np.sin(u0 * (np.pi / 0.082)))  # a tooth is 0.082 face units wide
     gums = bottom - 0.028 * (1 - a2) - 0.004 * crown
     below = _edge(v - gums, pixels) * np.clip((gap - 0.10) * 12, 0, 0.9) * (np.abs(u0) < 0.6 * inner.mouth_w)
     colour += (enamel * np.float32(0.66) - colour) * below[..., None]
@@ -110,7 +111,7 @@ def _eyeball(
     y = v - i.eye_y + 0.012 - gaze[1] * 0.05
     r = np.hypot(x, y)
     white = np.array([226, 219, 214], np.float32) * (1 - 0.30 * s * s)[..., None]
-    white[..., 1:] -= (14 * np.clip(-s - 0.5, 0, 1))[..., None]
+    white[..., 1:] -= (14 * np.clip(-s - 0.5, 0, 1))[..., None]  # redder at the inner corner
     fibre = 1 + 0.18 * np.sin(np.arctan2(y, x) * 17 + i.seed % 7) * np.clip(r / radius, 0, 1)
     ring = 1 - 0.65 * np.clip((r / radius - 0.72) / 0.28, 0, 1)
     glow = 0.75 + 0.55 * np.clip(y / radius, -0.6, 1)

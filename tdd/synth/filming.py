@@ -59,12 +59,14 @@ def film(studio: Studio, task: Task) -> None:
     footage = _footage(studio, task.footage, task.person, task.n_frames, task.domain, task.word)
     person = _person(studio.seed, task.person, task.domain)
     speech, px = footage.speech, studio.size.image_px
+    # Of the video, not of its footage: a fake would else repeat the noise of its real video.
     camera = rng_of(studio.seed, task.path, "camera")
+    # Before the forgery, whose artefacts turn away from this very handling.
     handling = draw_handling(camera, footage.scene.unrest, task.n_frames)
     if task.method:
         source = _person(studio.seed, task.source, task.domain)
         source_mouth = _mouth(studio, task.source_footage, task.source, task.n_frames)
-        artefacts = rng_of(studio.seed, task.path, "artefacts")
+        artefacts = rng_of(studio.seed, task.path, "artefacts")  # apart from the camera's draws, which reals make too
         faces = forge(
             task.method,
             artefacts,
@@ -90,6 +92,7 @@ def film(studio: Studio, task: Task) -> None:
     if task.word:
         text = f"Duration: {speech.word_end - speech.word_start:.2f} seconds\n"
         write_atomically(path.with_suffix(".txt"), text.encode())
+    # FaceForensics++ and Celeb-DF-v2 ship no sound.
     write_video(path, shot, audio=speech.samples if task.word else None, crf=int(footage.scene.crf))
 
 
@@ -108,7 +111,7 @@ def _speech(studio: Studio, footage: str, person: str, n_frames: int, word: str)
     return speak_running(rng, voice, n_frames, studio.language)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8)  # one object for all fakes of a target: forgery._clean compares tracks by identity
 def _mouth(studio: Studio, footage: str, person: str, n_frames: int) -> MouthTrack:
     """What the source's mouth does, for as long as the target's video lasts."""
     return _speech(studio, footage, person, n_frames, "").mouth

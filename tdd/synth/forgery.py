@@ -69,6 +69,7 @@ class Amplitudes:
     lag: float = 0.0  # frames by which the mouth comes late
 
 
+# benchmarks/shortcuts.py holds them to areas of 0.60 for any one trivial number, and 0.65 for all of a view.
 AMPLITUDES: dict[str, Amplitudes] = {
     "Deepfakes": Amplitudes("face", feather=0.10, shake=2.2, hunt=1.3, parts=2.5, blur=0.16, swim=0.050),
     "FaceSwap": Amplitudes(
@@ -148,6 +149,7 @@ def _clean(identity: Identity, scene: Scene, motion: Motion, mouth: "MouthTrack"
 def _scaled(a: Amplitudes, k: float) -> Amplitudes:
     angles = ("shake", "sway", "flicker", "drift", "hunt")
     others = ("blur", "mismatch", "seam", "lag", "swim")
+    # Beyond pi a track turns back to the camera's: more strength would be less.
     scaled = {name: min(getattr(a, name) * k, np.pi) for name in angles}
     return replace(a, **scaled, **{name: getattr(a, name) * k for name in others})
 
@@ -180,6 +182,7 @@ class _Retoucher:
         self.seam = smooth_noise(rng, n, SEAM_TIME, (SEAM_KNOTS, 2)) * a.seam
         self.late = _mouth_errors(mouth, a.lag)
         self.grain = _swimming_texture(rng, self.size, a.grain * float(self.unit.mean()), a.tint) if a.swim else None
+        # By the camera's own way, so that false detail adds change only to a video that changes anyway.
         self.slip = SLIP * handling.offset[:, ::-1] * [-1, 1] * self.size
 
     def video(self) -> Forged:
@@ -187,7 +190,7 @@ class _Retoucher:
         frames, masks = self.clean.frames.copy(), np.zeros(self.clean.frames.shape[:3], bool)
         for t, frame in enumerate(frames):
             mask, box = artefacts.soft_mask(self.size, self._polygon(t), self.amount.feather * self.unit[t])
-            masks[t][box] = mask > 0
+            masks[t][box] = mask > 0  # at strength 0 too: where a forgery would have worked
             if self.severity > 0:
                 artefacts.paste(frame, box, mask, self._patch(t, frame, box))
         return Forged(frames, self.clean.landmarks, masks)
@@ -195,7 +198,7 @@ class _Retoucher:
     def _polygon(self, t: int) -> np.ndarray:
         polygon = artefacts.REGIONS[self.amount.region](self.clean.landmarks[t])
         place = np.linspace(0, SEAM_KNOTS, len(polygon), endpoint=False)
-        ring = np.concatenate([self.seam[t], self.seam[t][:1]]) * self.unit[t]
+        ring = np.concatenate([self.seam[t], self.seam[t][:1]]) * self.unit[t]  # closed: no step where it begins
         return polygon + np.stack([np.interp(place, np.arange(SEAM_KNOTS + 1), ring[:, i]) for i in (0, 1)], -1)
 
     def _patch(self, t: int, frame: np.ndarray, box: artefacts.Box) -> np.ndarray:
@@ -204,6 +207,7 @@ class _Retoucher:
         part = self._part(t, box)
         patch = artefacts.pulled(frame, box, *self._displacement(t, box, part)).astype(np.float32)
         if a.blur:
+            # Even the least shrinking softens; faded in, so that the artefact grows from nothing with strength.
             low = artefacts.coarse(patch, 1 / (1 + a.blur))
             patch += (low - patch) * min(1.0, self.severity)
         if self.grain is not None:
@@ -226,6 +230,7 @@ class _Retoucher:
         dx = dy = np.zeros_like(part)
         for track, angle in self.moves:
             (right, down), cos, sin = track[t], np.cos(angle * part), np.sin(angle * part)
+            # Only the difference from the camera's way: `camera.shoot` moves the whole frame later.
             dx, dy = dx - ((cos - 1) * right - sin * down), dy - (sin * right + (cos - 1) * down)
         if self.amount.lag:
             open_error, width_error, jaw_error = (self.late[t] * unit).astype(np.float32)
@@ -265,4 +270,5 @@ def _swimming_texture(rng: np.random.Generator, size: int, blob: float, tint: fl
     noise = rng.standard_normal((size, size, 4)).astype(np.float32)
     soft = gaussian_filter(noise, (blob, blob, 0), mode="wrap")
     soft /= soft.std((0, 1))
+    # Weights whose squares add up to 1 keep the variance at any tint.
     return np.ascontiguousarray(np.sqrt(1 - tint**2) * soft[..., :1] + tint * soft[..., 1:])

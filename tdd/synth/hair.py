@@ -21,7 +21,7 @@ class Scalp:
     def __init__(self, outer: Outer) -> None:
         rng = np.random.default_rng(outer.seed)
         self.outer = outer
-        self.along = np.linspace(-1.15, 1.15, 93)
+        self.along = np.linspace(-1.15, 1.15, 93)  # beyond the ears, where strands may still lead
         self.line = self._hairline(rng)
         skull = outline(outer, -np.pi / 2 + self.along * np.pi * 0.52)
         lift = np.cos(np.clip(self.along, -1, 1) * np.pi / 2) ** 0.8
@@ -124,6 +124,7 @@ def _wavy(lines: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndar
     phase = rng.normal(0, 0.8, (len(lines), 1)) + lines[:, :1, 0] * 9
     wave = amount * np.sin(phase + t * 7) * t
     direction = lines[:, -1] - lines[:, 0]
+    # 1e-6: a strand without length has no direction.
     normal = np.stack([-direction[:, 1], direction[:, 0]], -1) / (
         np.linalg.norm(direction, axis=1, keepdims=True) + 1e-6
     )
@@ -139,7 +140,7 @@ def front_hair(outer: Outer, canvas: Canvas) -> np.ndarray:
     dark = _opaque(outer, 0.70)
     if outer.hair_style == "buzz":
         return _buzz(outer, scalp, canvas, image)
-    canvas.fill(image, scalp.region(-1.04, 1.04), dark)
+    canvas.fill(image, scalp.region(-1.04, 1.04), dark)  # no skin shines through between strands
     if outer.hair_style == "curly":
         n = _count(canvas, 1300)
         centres = scalp.points(rng.uniform(-1.05, 1.05, n), rng.uniform(-0.02, 1.04, n))
@@ -150,7 +151,7 @@ def front_hair(outer: Outer, canvas: Canvas) -> np.ndarray:
     if outer.hair_style == "fringe":
         _fringe_mass(scalp, canvas, image, dark)
     lines = scalp.points(*rule(outer, rng, n))
-    lines += rng.normal(0, 0.008, lines.shape).cumsum(1) * 0.5
+    lines += rng.normal(0, 0.008, lines.shape).cumsum(1) * 0.5  # summed, so that strands bend and do not tremble
     lines = _wavy(lines, rng, 0.022 * outer.wave)
     canvas.strokes(image, lines[: n // 2], _tones(outer, rng, n // 2, 0.16) * [0.9, 0.9, 0.9, 1], 0.022)
     canvas.strokes(image, lines[n // 2 :], _tones(outer, rng, n - n // 2))
@@ -245,7 +246,7 @@ def _fall(
     canvas.fill(image, np.concatenate([rim, bottom]), dark)
     n = _count(canvas, 560)
     side = np.where(rng.random(n) < 0.5, -1.0, 1.0)
-    place, t = rng.uniform(0.42, 1.04, n), np.linspace(0, 1, 14)
+    place, t = rng.uniform(0.42, 1.04, n), np.linspace(0, 1, 14)  # the head hides what is nearer to the middle
     start = rng.uniform(-1.15, 0.5, n)
     stop = np.minimum(start + rng.uniform(0.5, 1.9, n), end + rng.normal(0, 0.05, n))
     v = start[:, None] + (stop - start)[:, None] * t
@@ -266,7 +267,7 @@ def _curly_cloud(
 ) -> None:
     n, end = _count(canvas, 700), max(0.0, outer.hair_length * 0.6)
     angle = rng.uniform(np.pi * 0.9 - end, np.pi * 2.1 + end, n)
-    radius = np.sqrt(rng.uniform(0.3, 1, n)) * (1.0 + outer.volume)
+    radius = np.sqrt(rng.uniform(0.3, 1, n)) * (1.0 + outer.volume)  # the root spreads them evenly over the area
     cloud = np.stack([np.cos(angle) * outer.width * 1.06, np.sin(angle) * outer.top], -1) * radius[:, None]
     for centre in canvas.texels(cloud):
         cv2.circle(image, tuple(map(int, centre)), int(0.09 * canvas.density * 16), dark, -1, cv2.LINE_AA, SHIFT)
@@ -304,7 +305,7 @@ def beard(outer: Outer, lips: np.ndarray, canvas: Canvas, image: np.ndarray) -> 
     stubble = outer.beard_style == "stubble"
     veil = density * (0.40 if stubble else 0.75) * np.clip(1 + 0.25 * canvas.noise(rng, 0.02), 0, 1.4)
     image[:] = np.clip(image * (1 - veil[..., None]) + np.array(outer.beard_colour) * veil[..., None], 0, 255)
-    if stubble:
+    if stubble:  # too short for strokes
         return
     n = _count(canvas, 2600)
     roots = rng.uniform((-outer.width, 0.3), (outer.width, outer.chin + 0.02), (n, 2))

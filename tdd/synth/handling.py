@@ -30,6 +30,7 @@ class Unrest:
     hunt: float  # of the focus from frame to frame, share of the way to a picture blurred by DEFOCUS
 
 
+# Lengths are pixels of the demo's 160-pixel frames. Ends lie 5 to 10 times apart, so an amount says little.
 RANGES = {
     "shake": (0.1 / 160, 0.6 / 160),
     "sway": (0.15 / 160, 0.8 / 160),
@@ -82,4 +83,4 @@ def defocused(picture: np.ndarray, share: np.ndarray, size: int) -> np.ndarray:
     `share` holds one number, or one for each pixel (h, w, 1). `size` is the side of the whole frame, pixels.
     """
     blurred = cv2.GaussianBlur(picture, (0, 0), DEFOCUS * size / 160)
-    return picture + share.astype(np.float32) * (blurred - picture)
+    return picture + share.astype(np.float32) * (blurred - picture)  # float64 would spread to the picture

@@ -120,7 +120,7 @@ def to_rgb(values: np.ndarray) -> RGB:
 
 def _between(rng: np.random.Generator, palette: np.ndarray, spread: float) -> np.ndarray:
     """A colour between two neighbours of a palette, with relative noise per channel."""
-    place = rng.uniform(0, len(palette) - 1.001)
+    place = rng.uniform(0, len(palette) - 1.001)  # below the last colour, which has no next one
     low = int(place)
     colour = palette[low] * (low + 1 - place) + palette[low + 1] * (place - low)
     return colour * rng.uniform(1 - spread, 1 + spread) * rng.uniform(1 - spread / 3, 1 + spread / 3, 3)
@@ -152,7 +152,7 @@ def draw_outer(rng: np.random.Generator, domain: str = "studio") -> Outer:
         wave=rng.uniform(0.0, 1.0),
         tucked=bool(rng.random() < 0.5),
         beard_style=str(rng.choice(BEARD_STYLES, p=BEARD_STYLE_WEIGHTS)),
-        beard_colour=to_rgb(hair * rng.uniform(0.7, 1.05)),
+        beard_colour=to_rgb(hair * rng.uniform(0.7, 1.05)),  # of the hair: both are outer, and a swap keeps both
         glasses=str(rng.choice(("round", "square")))
         if rng.random() < (0.15 if domain == "studio" else 0.3)
         else "none",
@@ -178,6 +178,7 @@ def draw_inner(rng: np.random.Generator) -> Inner:
         brow_tilt=rng.uniform(-0.05, 0.03),
         brow_arch=rng.uniform(0.01, 0.06),
         brow_density=rng.uniform(0.5, 1.0),
+        # Not of the hair, which is outer: brows that match it in drawn people alone would tell a swap in one frame.
         brow_colour=to_rgb(_between(rng, HAIR_COLOURS[:6], 0.2) * 0.8),
         nose_y=rng.uniform(0.27, 0.36),
         nose_w=rng.uniform(0.13, 0.19),
@@ -192,7 +193,7 @@ def draw_inner(rng: np.random.Generator) -> Inner:
         fold=rng.uniform(0.2, 1.0),
         blush=rng.uniform(0.0, 1.0),
         eye_shadow=rng.uniform(0.0, 1.0),
-        freckles=float(max(0.0, rng.uniform(-3.0, 1.0))),
+        freckles=float(max(0.0, rng.uniform(-3.0, 1.0))),  # three people in four have none
         moles=int(rng.integers(0, 4)),
         seed=int(rng.integers(1 << 31)),
     )

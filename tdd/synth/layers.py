@@ -41,12 +41,12 @@ class _Plain:
     relief: np.ndarray
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=4)  # a person's videos are made one after another (trees._make)
 def _plain(identity: Identity, size: int) -> _Plain:
     canvas = Canvas(FINE * TYPICAL_SCALE * size)
     albedo = surface.skin_colour(identity, canvas)
     surface.lid_lines(identity.inner, canvas, albedo)
-    image = np.clip(albedo, 0, 255).astype(np.uint8)
+    image = np.clip(albedo, 0, 255).astype(np.uint8)  # OpenCV smooths the edges of hairs in 8 bits alone
     hair.beard(identity.outer, surface.lip_mask(identity.inner, canvas), canvas, image)
     surface.brows(identity, canvas, image)
     return _Plain(
@@ -105,7 +105,7 @@ def _hair_shadow(plain: _Plain, shade: np.ndarray) -> np.ndarray:
     """Shading darkened where the hair keeps light from the skin beside it."""
     density = plain.canvas.density
     soft = cv2.GaussianBlur(plain.hair[..., 3], (0, 0), 0.05 * density).astype(np.float32) / 255
-    return shade * (1 - 0.38 * np.roll(soft, int(0.03 * density), 0))
+    return shade * (1 - 0.38 * np.roll(soft, int(0.03 * density), 0))  # downwards: all light comes from above
 
 
 def _lit_hair(outer: Outer, plain: _Plain, scene: Scene) -> np.ndarray:
@@ -143,7 +143,7 @@ def _paint_neck(outer: Outer, scene: Scene, canvas: Canvas, image: np.ndarray) -
     u, v = canvas.axis[None], canvas.axis[:, None]
     across = u / (neck * 1.05)
     shade = np.clip(0.92 - 0.30 * across**2 + 0.45 * scene.light[0] * across, 0.25, 1.15)
-    shade = shade * (1 - 0.50 * np.exp(-np.square(np.maximum(v - chin + 0.12, 0) / 0.30)))
+    shade = shade * (1 - 0.50 * np.exp(-np.square(np.maximum(v - chin + 0.12, 0) / 0.30)))  # the chin's shadow
     sinew = 0.07 * np.exp(-np.square((np.abs(u) - 0.32 * neck - 0.1 * (chin + 0.6 - v)) / 0.05))
     lit = surface.lit_skin(np.array(outer.skin, np.float32), shade + sinew, np.zeros_like(shade))
     cover = mask.astype(np.float32)[..., None] / 255
@@ -183,7 +183,7 @@ def _glasses(outer: Outer, inner_eye: tuple[float, float], canvas: Canvas) -> np
     lens = np.stack(
         [np.sign(np.cos(a)) * np.abs(np.cos(a)) ** power, 0.78 * np.sign(np.sin(a)) * np.abs(np.sin(a)) ** power], -1
     )
-    lens *= min(outer.glasses_width, eye_u - 0.06)
+    lens *= min(outer.glasses_width, eye_u - 0.06)  # else lenses would meet over the nose where eyes stand close
     thick = max(1, int(0.028 * canvas.density))
     for side in (-1, 1):
         ring = lens + np.array([side * eye_u, eye_v])
@@ -215,6 +215,7 @@ def build_layers(identity: Identity, scene: Scene, size: int) -> Layers:
         head_canvas=canvas,
         body=body,
         body_canvas=body_canvas,
+        # By the eyes of who wears them: glasses that fit badly would tell a swap.
         glasses=_glasses(identity.outer, (inner.eye_x, inner.eye_y), canvas),
         relief=plain.relief,
         eye_light=(at(-inner.eye_x, inner.eye_y), at(inner.eye_x, inner.eye_y)),

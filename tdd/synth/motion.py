@@ -33,25 +33,25 @@ def smooth_noise(rng: np.random.Generator, n: int, sigma: float, channels: tuple
     """Gaussian noise (n, *channels) of unit variance, correlated over about `sigma` frames; below 0.4 it is white."""
     if sigma < 0.4:  # a kernel this narrow is a single frame
         return rng.standard_normal((n, *channels))
-    pad = int(4 * sigma) + 1
+    pad = int(4 * sigma) + 1  # scipy ends its kernel at 4 sigma: no frame that is kept feels the border
     noise = gaussian_filter1d(rng.standard_normal((n + 2 * pad, *channels)), sigma, axis=0, mode="wrap")[pad : pad + n]
-    return noise * np.sqrt(2 * np.sqrt(np.pi) * sigma)
+    return noise * np.sqrt(2 * np.sqrt(np.pi) * sigma)  # the kernel leaves 1 / (2 sqrt(pi) sigma) of the variance
 
 
 def _blinks(rng: np.random.Generator, n: int) -> np.ndarray:
     closure = np.zeros(n)
-    start = int(rng.integers(-10, 60))
+    start = int(rng.integers(-10, 60))  # a blink may have begun before the video
     while start < n:
         for i, value in enumerate(BLINK):
             if 0 <= start + i < n:
                 closure[start + i] = value
-        start += int(rng.integers(35, 110))
+        start += int(rng.integers(35, 110))  # 1.4 to 4.4 s at 25 fps
     return closure
 
 
 def _saccades(rng: np.random.Generator, n: int, sigma: float) -> np.ndarray:
     """Gaze that rests and jumps, as eyes do."""
-    holds = rng.integers(6, 25, n // 6 + 2)
+    holds = rng.integers(6, 25, n // 6 + 2)  # enough of them even if each were the shortest
     return gaussian_filter1d(np.repeat(rng.normal(0, sigma, len(holds)), holds)[:n], 0.5, mode="nearest")
 
 
@@ -65,6 +65,7 @@ def draw_motion(rng: np.random.Generator, n_frames: int, domain: str = "studio")
     k = 1.0 if domain == "studio" else 1.3
     n = n_frames
     tracks = {
+        # Clipped where the iteration of geometry.unproject still converges; at yaw 0.7 it does not.
         "yaw": np.clip(rng.normal(0, 0.14) * k + 0.09 * k * smooth_noise(rng, n, 9), -0.48, 0.48),
         "pitch": np.clip(rng.normal(0, 0.05) * k + 0.05 * smooth_noise(rng, n, 8), -0.3, 0.3),
         "roll": np.clip(rng.normal(0, 0.05) * k + 0.03 * smooth_noise(rng, n, 10), -0.3, 0.3),

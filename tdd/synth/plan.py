@@ -56,7 +56,7 @@ class Task:
 
 def rng_of(seed: int, *names: str) -> np.random.Generator:
     """The random generator of a named thing, the same in any order of work and in any process."""
-    digest = hashlib.sha256("\n".join(names).encode()).digest()
+    digest = hashlib.sha256("\n".join(names).encode()).digest()  # hash() would differ from process to process
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
 
 
@@ -150,6 +150,7 @@ def _celeb_fake(size: SynthSize, seed: int, k: int) -> Task:
     people = size.celeb_people
     videos = max(1, -(-size.celeb_real // people))
     target, turn = k % people, k // people
+    # 1 to people - 1 places further on: never the target.
     source, video = (target + 1 + turn % (people - 1)) % people, turn % videos
     footage, source_footage = f"{CELEB_DF}/id{target}_{video:04d}", f"{CELEB_DF}/id{source}_{video:04d}"
     path = f"{CELEB_DF}/Celeb-synthesis/id{target}_id{source}_{video:04d}.mp4"

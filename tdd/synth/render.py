@@ -87,7 +87,7 @@ class _Painter:
         centre = geometry.frame_centre(m, size)
         rest = centre.mean(0) + SHOULDERS_FOLLOW * (centre - centre.mean(0))
         nodes = np.stack(np.meshgrid(*[geometry.grid_nodes(size)] * 2), -1)
-        torso = (nodes - rest[:, None, None]) / self.unit.mean()
+        torso = (nodes - rest[:, None, None]) / self.unit.mean()  # shoulders do not grow as the head comes near
         low = np.clip((torso[..., 1:] - 0.7) / 0.8, 0, 1)
         low = low * low * (3 - 2 * low)
         return _texels(head + (torso - head) * low, self.layers.body_canvas)
@@ -95,6 +95,7 @@ class _Painter:
     def frame(self, t: int) -> np.ndarray:
         """Frame t, (S, S, 3) uint8 RGB."""
         layers, size = self.layers, self.size
+        # Beyond the body's texture clothes go on; beyond the head's there is nothing: hence two kinds of border.
         body = cv2.remap(
             layers.body, geometry.expand(self.body[t], size), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
@@ -121,6 +122,7 @@ class _Painter:
         )
         eyes = self._box(t, EYES, 0.08)
         gaze = float(self.motion.gaze_x[t]), float(self.motion.gaze_y[t])
+        # `uv`, not `resting`: raised brows move the skin and leave the eyes.
         paint_eyes(
             image[eyes], self.identity, uv[eyes], float(self.motion.blink[t]), gaze, self.unit[t], layers.eye_light
         )
@@ -141,6 +143,7 @@ class _Painter:
     def _box(self, t: int, points: list[int], margin: float) -> tuple[slice, slice]:
         """Image region around landmarks with a margin in face units."""
         chosen, grow = self.landmarks[t, points], margin * self.unit[t]
+        # At least two pixels, even for a face outside the frame.
         low = np.clip(np.floor(chosen.min(0) - grow), 0, self.size - 2).astype(int)
         high = np.clip(np.ceil(chosen.max(0) + grow) + 1, low + 2, self.size).astype(int)
         return slice(low[1], high[1]), slice(low[0], high[0])

@@ -155,7 +155,7 @@ def _in_context(rng: np.random.Generator, voice: Voice, word: str, language: str
     Where two like sounds meet, espeak-ng may not mark the border of the words; then other neighbours are drawn.
     """
     for attempt in range(9):
-        chance = 0.8 if attempt < 8 else 0.0
+        chance = 0.8 if attempt < 8 else 0.0  # the last try has no neighbours, and so no border to lose
         before, after = _neighbours(rng, language, chance), _neighbours(rng, language, chance)
         text = [*before, word, *after]
         spoken = espeak.synthesise(" ".join(text), voice.name, voice.rate, voice.pitch, voice.pitch_range)
@@ -172,6 +172,7 @@ def _neighbours(rng: np.random.Generator, language: str, probability: float) -> 
 
 def _word_span(spoken: espeak.Utterance, index: int) -> tuple[float, float]:
     """Start and end in seconds of the ``index``-th word of an utterance."""
+    # A pause counts to the word before it, and has no name.
     inside = [phone for phone, word in zip(spoken.phones, spoken.words, strict=True) if word == index and phone.ipa]
     return inside[0].start, inside[-1].end
 
@@ -197,11 +198,11 @@ def _resample(samples: np.ndarray) -> np.ndarray:
 
 def _room(rng: np.random.Generator, clip: np.ndarray) -> np.ndarray:
     """Draw the peak level and add a little noise, partly hiss and partly hum-like rumble; float32."""
-    level = rng.uniform(0.35, 0.8) / max(float(np.abs(clip).max()), 1e-6)
+    level = rng.uniform(0.35, 0.8) / max(float(np.abs(clip).max()), 1e-6)  # a clip may hold nothing but a pause
     hiss = rng.standard_normal(len(clip))
-    rumble = gaussian_filter1d(rng.standard_normal(len(clip)), 12.0)
+    rumble = gaussian_filter1d(rng.standard_normal(len(clip)), 12.0)  # what is left lies below some 200 Hz
     noise = hiss + rng.uniform(0, 2) * rumble / rumble.std()
-    mixed = level * clip + 10 ** rng.uniform(-3.3, -2.4) * noise / noise.std()
+    mixed = level * clip + 10 ** rng.uniform(-3.3, -2.4) * noise / noise.std()  # -66 to -48 dB
     return np.clip(mixed, -1, 1).astype(np.float32)
 
 

@@ -31,6 +31,7 @@ class Canvas:
 
     def noise(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
         """Smooth noise (n, n) of unit variance, correlated over `sigma` face units."""
+        # Drawn coarse and enlarged, so that a seed gives the same skin at any image size.
         coarse = max(8, int(2 * self.extent / sigma * 1.5))
         small = rng.standard_normal((coarse, coarse)).astype(np.float32)
         field = cv2.resize(small, (self.n, self.n), interpolation=cv2.INTER_CUBIC)
@@ -46,8 +47,9 @@ class Canvas:
 
     def strokes(self, image: np.ndarray, lines: np.ndarray, colours: np.ndarray, width: float = 0.0) -> None:
         """Draw polylines (N, K, 2) in colours (N, C), in eight groups of similar tone; `width` 0 is one texel."""
-        order = np.argsort(colours.sum(1), kind="stable")
+        order = np.argsort(colours.sum(1), kind="stable")  # dark ones first: light hairs lie on top
         texels, thickness = self.texels(lines), max(1, round(width * self.density))
+        # OpenCV draws many lines in one call, but all in one colour.
         for group in np.array_split(order, 8):
             if len(group):
                 colour = tuple(float(c) for c in colours[group].mean(0))
@@ -66,6 +68,7 @@ def height_field(identity: Identity, canvas: Canvas) -> np.ndarray:
     """Height (n, n) of the resting face in face units: skull, sockets, nose, cheeks, lips, chin."""
     outer, i = identity.outer, identity.inner
     blob, pair = canvas.blob, canvas.pair
+    # A root's slope has no bound at zero: 1.04 and the floor keep it finite, and so the shading of the skull's edge.
     z = 0.62 * np.sqrt(np.clip(1.04 - disc_radius(outer, canvas), 0.015, None))
     z += 0.022 * pair(0.24, i.eye_y - 0.19, 0.17, 0.07) + 0.035 * blob(0, -0.5, 0.4, 0.2)
     z -= 0.07 * pair(i.eye_x - 0.03, i.eye_y - 0.02, 0.14, 0.10)
@@ -144,10 +147,10 @@ def _spots(i: Inner, rng: np.random.Generator, canvas: Canvas) -> np.ndarray:
         cv2.circle(
             spots,
             tuple(map(int, point)),
-            int(0.010 * canvas.density * 16),
+            int(0.010 * canvas.density * 16),  # in the 16ths of a texel that SHIFT stands for
             rng.uniform(0.06, 0.22),
             -1,
-            cv2.LINE_8,
+            cv2.LINE_8,  # OpenCV smooths edges in 8-bit images alone; the blur below softens these
             SHIFT,
         )
     for point in canvas.texels(rng.uniform((-0.6, -0.55), (0.6, 0.95), (i.moles, 2))):
@@ -177,7 +180,7 @@ def brows(identity: Identity, canvas: Canvas, image: np.ndarray) -> None:
     """Draw the brows hair by hair on an RGB image (n, n, 3)."""
     i = identity.inner
     rng = np.random.default_rng(i.seed + 1)
-    count = int((50 + 70 * i.brow_density) * min(1.5, canvas.density / 70))
+    count = int((50 + 70 * i.brow_density) * min(1.5, canvas.density / 70))  # wider hairs on coarse textures: fewer
     s = rng.uniform(-1, 1, (2, count))
     thick = i.brow_thick * (1 - 0.75 * np.maximum(s, 0) ** 1.5) * np.minimum(1, (s + 1.2) * 1.6)
     root = brow_line(i, s) + np.stack([np.zeros_like(s), thick * rng.uniform(-0.9, 0.9, s.shape)], -1)
@@ -212,10 +215,12 @@ def lid_lines(inner: Inner, canvas: Canvas, albedo: np.ndarray) -> None:
 def shading(height: np.ndarray, canvas: Canvas, light: np.ndarray, ambient: float) -> np.ndarray:
     """Relative brightness (n, n) of a height field under a directional light; about 1 where it faces the camera."""
     smooth = cv2.GaussianBlur(height, (0, 0), 0.012 * canvas.density)
+    # Sobel's weights add up to 8, and a texel is 1 / density face units: slopes without a unit.
     du = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=canvas.density / 8)
     dv = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=canvas.density / 8)
     facing = (light[2] - du * light[0] - dv * light[1]) / np.sqrt(1 + du * du + dv * dv)
     lambert = np.clip((facing + 0.12) / (light[2] + 0.12), 0, 1.5)
+    # Stands for the light that surroundings take away: hollows lose more than ridges gain.
     hollow = np.clip((smooth - cv2.GaussianBlur(smooth, (0, 0), 0.10 * canvas.density)) * 2.6, -0.4, 0.16)
     return (ambient + (1 - ambient) * lambert) * (1 + hollow)
 
@@ -225,7 +230,7 @@ def gloss(height: np.ndarray, canvas: Canvas, light: np.ndarray) -> np.ndarray:
     smooth = cv2.GaussianBlur(height, (0, 0), 0.02 * canvas.density)
     du = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=canvas.density / 8)
     dv = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=canvas.density / 8)
-    half = light + np.array([0, 0, 1.0])
+    half = light + np.array([0, 0, 1.0])  # half-way to the viewer, who is on the third axis (Blinn)
     half = half / np.linalg.norm(half)
     facing = (half[2] - du * half[0] - dv * half[1]) / np.sqrt(1 + du * du + dv * dv)
     return np.clip(facing, 0, 1) ** 22
@@ -233,6 +238,7 @@ def gloss(height: np.ndarray, canvas: Canvas, light: np.ndarray) -> np.ndarray:
 
 def lit_skin(albedo: np.ndarray, shade: np.ndarray, shine: np.ndarray) -> np.ndarray:
     """Light on skin, (n, n, 3) float32: shadows stay warm because light travels under the skin."""
+    # A floor, for the logarithm of a black shade is infinite.
     logs = np.log(np.maximum(shade, 0.05))[..., None] * np.array([0.88, 1.04, 1.12], np.float32)
     lit = albedo * np.exp(logs) + 26 * shine[..., None]
     return np.where(lit > 190, 190 + (lit - 190) * 0.55, lit)  # a camera's shoulder: bright skin keeps its colour

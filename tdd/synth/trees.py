@@ -103,6 +103,7 @@ def _settings(size: SynthSize, seed: int, strength: float, methods: Sequence[str
         raise TddError(f"strength is {strength}; give a number from 0 (no artefact) up, 1 being the default.")
     if seed < 0:
         raise TddError(f"seed is {seed}; give a whole number from 0 up.")
+    # In a fixed order: the same methods in another are no other settings.
     chosen = [method for method in SYNTHETIC_METHODS if method in methods]
     return {
         "what": "synthetic benchmark of tdd: drawn faces, stand-ins for forgeries",
@@ -140,6 +141,7 @@ def _short(value: object) -> str:
 def bytes_needed(size: SynthSize, tasks: Sequence[Task]) -> int:
     """Estimate of the disk space of some videos with their sidecars, bytes; on the safe side."""
     video = 100 + 0.012 * size.image_px**2  # about twice what crf 20 to 31 took at 96, 160 and 256 pixels
+    # 64 kbit/s of AAC are 320 bytes a frame.
     landmarks, masks, sound = 68 * 2 * 4, 1.5 * size.image_px, 350
     return sum(math.ceil(task.n_frames * (video + landmarks + masks + sound)) + 8192 for task in tasks)
 
@@ -147,7 +149,7 @@ def bytes_needed(size: SynthSize, tasks: Sequence[Task]) -> int:
 def _begin(out: Path, settings: dict[str, object], tasks: Sequence[Task], size: SynthSize, complete: bool) -> None:
     """Write settings, README and list files; what follows is the videos."""
     if not complete:
-        (out / DONE).unlink(missing_ok=True)
+        (out / DONE).unlink(missing_ok=True)  # it must not mark what is being mended
         remove_partials(out)
     if not (out / PLAN).is_file():
         write_json(out / PLAN, settings)

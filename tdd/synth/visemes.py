@@ -137,7 +137,7 @@ def mouth_track(phones: Sequence[Phone], n_frames: int, fps: float = FPS, articu
             inside = (times >= start) & (times < end)
             shapes[inside] = rest + articulation * (np.array(viseme(symbol)) - rest)
     moved = np.stack([gaussian_filter1d(shapes[:, k], s * GRID, mode="nearest") for k, s in enumerate(SMOOTHING)])
-    moved[0] *= 1 - _closures(phones, times)
+    moved[0] *= 1 - _closures(phones, times)  # after smoothing, which would leave a short bilabial half open
     centres = (np.arange(n_frames) + 0.5) / fps
     sampled = (np.clip(np.interp(centres, times, row), 0, 1).astype(np.float32) for row in moved)
     return MouthTrack(*sampled)
