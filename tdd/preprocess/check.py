@@ -101,6 +101,7 @@ def check_root(
         TddError: no data set is there, or the synthetic benchmark's own counts are damaged.
     """
     listed: dict[str, list[Video] | str] = {name: _list(root, name) for name in datasets_in(root)}
+    # All data sets share one pool of processes, each of which takes seconds to start.
     there = [video for videos in listed.values() if not isinstance(videos, str) for video in _present(root, videos)]
     bad = _unreadable(root, there, deep, workers, progress)
     checks = [

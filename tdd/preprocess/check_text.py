@@ -43,6 +43,7 @@ def print_check(check: RootCheck, console: Console) -> None:
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
+    # Names of files and methods may hold brackets, which rich would read as markup.
     console.print(text, style=style or None, highlight=False, markup=False)
 
 

@@ -25,7 +25,7 @@ def _per_split(counts: Sequence[int], methods: Sequence[str]) -> Counts:
 OFFICIAL: dict[str, Counts] = {
     LRW: _per_split((488_763, 25_000, 25_000), [REAL]),
     FACEFORENSICS: _per_split((720, 140, 140), [REAL, *FACEFORENSICS_METHODS]),
-    CELEB_DF: {("test", REAL): 178, ("test", CELEB_DF_METHOD): 340},
+    CELEB_DF: {("test", REAL): 178, ("test", CELEB_DF_METHOD): 340},  # RealForensics' own list omits two of the reals
 }
 """What the owners state. DeeperForensics, DFDC and FakeAVCeleb are held against their own lists alone."""
 

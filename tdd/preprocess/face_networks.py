@@ -17,6 +17,7 @@ from tdd.errors import TddError
 from tdd.preprocess.face_weights import DETECTORS, LANDMARKS
 
 PACKAGE = "face-alignment 1.5"
+# On a CPU a look takes 1.1 s at this size and 4.8 s at 1280 x 720 (benchmarks/results/landmarks.md).
 LARGEST_SIDE = 640
 """Pixels of the longer side of the picture that a detector sees; a larger frame is made smaller, and its boxes not."""
 
@@ -59,7 +60,9 @@ class PackageDetector:
         module, _, kind = DETECTOR_MODULES[name].partition(".")
         build = getattr(_package(f"detection.{module}.{module}_detector"), kind)
         files = [weights[file.name] for file in DETECTORS[name]]
+        # Not strict: only BlazeFace has anchors.
         arguments = dict(zip(("path_to_detector", "path_to_anchor"), map(str, files), strict=False))
+        # YuNet runs in OpenCV, on the CPU alone, and warns of any other device.
         self.detector = _loaded(lambda: build("cpu" if name == "yunet" else device, **arguments), files[0])
         self.reference_scale = float(self.detector.reference_scale)
 
@@ -86,6 +89,7 @@ def load_network(path: Path, device: str) -> Network:
         network = _loaded(lambda: torch.jit.load(str(path), map_location=device), path)
     else:
         network = _package("models.fan").FAN(4)
+        # Tensors alone: a pickle from the web could run code.
         state = _loaded(lambda: torch.load(path, map_location="cpu", weights_only=True), path)
         _loaded(lambda: network.load_state_dict(state), path)
         # as the crops lie in memory; torch's own stubs do not know the argument

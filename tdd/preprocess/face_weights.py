@@ -119,6 +119,7 @@ def _on_disk(file: WeightFile, folders: Iterable[Path]) -> Path | None:
         for name, start in ((file.name, file.sha256), *file.other_names):
             path = folder / name
             if path.is_file():
+                # An empty start fits any file: no checksum of it is stated.
                 if not sha256(path).startswith(start):
                     raise TddError(
                         f"{path} is damaged (its SHA-256 does not begin with {start}); delete it, and fetch {file.url} "
@@ -139,7 +140,7 @@ def _fetch(file: WeightFile, path: Path, report: Report | None) -> None:
                 fetched += len(block)
                 if report:
                     report(file.name, fetched, total)
-        if fetched < total:
+        if fetched < total:  # read(n) says nothing when a connection breaks off
             raise http.client.IncompleteRead(b"", total - fetched)
         if not sha256(partial).startswith(file.sha256):
             raise ValueError(f"what {file.url} sent is another file: its SHA-256 does not begin with {file.sha256}")

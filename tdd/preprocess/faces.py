@@ -144,6 +144,7 @@ class FaceLandmarker:
             detector = detector or PackageDetector(self.settings.detector, files, self.device)
             network = network or load_network(files[LANDMARKS.name], self.device)
         self.detector, self.network = detector, network
+        # Any other kind of device is taken for a GPU.
         self.most_crops = MOST_CROPS.get(torch.device(self.device).type, MOST_CROPS["cuda"])
 
     def video(self, path: Path | str) -> FoundLandmarks:
@@ -160,6 +161,7 @@ class FaceLandmarker:
         sightings: list[_Sighting] = []
         areas: dict[int, float] = {}
         for images in self._blocks(video):
+            # The main face as known so far: for no other is a second look worth its time.
             for sighting in self._follow(tracker, images, video.decoded - len(images), main_face(areas)):
                 sightings.append(sighting)
                 areas[sighting.face] = areas.get(sighting.face, 0.0) + side_of(sighting.box) ** 2
@@ -170,6 +172,7 @@ class FaceLandmarker:
         require_found(found, video.stated_fps, self.settings.longest_gap, self.settings.least_found, str(video.path))
         points = np.zeros((len(found), 68, 2), np.float32)
         points[frames] = [sighting.points for sighting in own]
+        # 2 at least, for a single find may be a false one.
         often = np.bincount([sighting.face for sighting in sightings]) >= max(2, len(found) / 10)
         scores = tracker.tracks[own[0].face].scores
         return FoundLandmarks(fill_gaps(points, found), _quality(found, own, scores, int(often.sum())))
@@ -178,7 +181,7 @@ class FaceLandmarker:
         """The first frame, then runs of frames, each up to the one at which the detector looks."""
         block: list[np.ndarray] = []
         length = 1
-        for frame in video.shown(RELABELLED):
+        for frame in video.shown(RELABELLED):  # every frame of the file, for each has its row of landmarks
             block.append(frame.rgb())
             if len(block) == length:
                 yield block
@@ -197,6 +200,7 @@ class FaceLandmarker:
         for number in sorted(before.keys() | after.keys()):
             for step in range(len(images)):
                 start, end = before.get(number), after.get(number)
+                # Share 0 is the look before, at frame first - 1; share 1 is this one.
                 box = _between(start, end, (step + 1) / len(images), tracker.tracks[number].expected(first + step))
                 expected.append(_Sighting(number, first + step, box))
         tried = self._landmarks(images, first, expected)
@@ -246,6 +250,7 @@ class FaceLandmarker:
         maps = []
         with torch.inference_mode():
             for start in range(0, len(crops), self.most_crops):
+                # To the device as bytes, a quarter of what floats would be.
                 some = torch.from_numpy(crops[start : start + self.most_crops]).to(self.device)
                 maps.append(self.network(some.permute(0, 3, 1, 2).float() / 255).float().cpu().numpy())
         return np.concatenate(maps)
@@ -264,6 +269,7 @@ def _between(start: np.ndarray | None, end: np.ndarray | None, share: float, exp
     """A face's box between two looks, ``share`` of the way; where the second did not see it, as it moved before."""
     if end is None:
         return expected
+    # New at this look: it is tried at the same place in the frames before.
     return end if start is None else start * (1 - share) + end * share
 
 

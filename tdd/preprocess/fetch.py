@@ -62,6 +62,7 @@ def fetch_splits(root: Path, url: str = SPLITS_URL, checksums: Mapping[str, str]
             raise TddError(f"{path} is not the official list; move it away, and run this again to fetch that one.")
     missing = {split: path for split, path in paths.items() if not path.exists()}
     texts = {split: _download(f"{url}/{split}.json", path) for split, path in missing.items()}
+    # All are checked before one is written: lists of two versions must not mix.
     for split, text in texts.items():
         source = f"{url}/{split}.json"
         if checksum(text, source) != checksums[split]:
@@ -79,7 +80,7 @@ def _download(url: str, path: Path) -> str:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             data: bytes = answer.read(LARGEST)
             left = int(answer.headers["Content-Length"] or 0) - len(data)
-        if left > 0:
+        if left > 0:  # read(n) says nothing when a connection breaks off
             raise http.client.IncompleteRead(data, left)
         return data.decode()
     except (OSError, http.client.HTTPException, ValueError) as error:

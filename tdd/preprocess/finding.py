@@ -76,6 +76,7 @@ class LandmarkFinder:
         """Load the networks; errors as :class:`FaceLandmarker`."""
         device = self.device
         if device is None and torch.cuda.is_available():
+            # Processes begun one after another have numbers in a row, and so spread over the GPUs.
             device = f"cuda:{os.getpid() % torch.cuda.device_count()}"
         return FaceLandmarker(self.settings, self.weights, device)
 
@@ -136,11 +137,12 @@ def find_landmarks(
         TddError: no data set, no write access, another ``prepare`` at work in ``out``, landmarks found in another way
             there, or networks that cannot be had.
     """
+    # Before the lock and the networks: where nothing is missing, neither is needed.
     if not without_landmarks(root, out):
         return Finding(0, 0)
     check_writable(out)
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
-        work = without_landmarks(root, out)
+        work = without_landmarks(root, out)  # again: another process may have finished before this one held the folder
         try:
             plan = finder.plan(report)
         except TddError as error:
@@ -165,7 +167,7 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
     """Look at one video; its landmarks and their quality, or the reason why there are none, stay on the disk."""
     landmarker = _landmarker(finder)
     video, base = root / row["path"], _base(out, row["video_id"])
-    size = video.stat().st_size
+    size = video.stat().st_size  # before the look: a file that changes during it is looked at again
     try:
         found = landmarker.video(video)
     except TddError as error:
@@ -189,6 +191,7 @@ def _killed(out: Path, row: dict[str, Any]) -> bool:
         f"The worker process that looked for landmarks was killed at each of {TRIES} tries, most often for lack of "
         "memory; run the same command on a machine with more."
     )
+    # None is no file's size, so the next call tries again.
     write_json(_note_path(_base(out, row["video_id"])), {"reason": reason, "bytes": None})
     return False
 

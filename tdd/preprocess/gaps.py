@@ -34,8 +34,8 @@ def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
     times = np.arange(len(found))
     after = known[np.searchsorted(known, times).clip(max=len(known) - 1)]
     before = known[(np.searchsorted(known, times, side="right") - 1).clip(min=0)]
-    share = (times - before) / np.maximum(after - before, 1)
-    share = share.clip(0, 1)[:, None, None]
+    share = (times - before) / np.maximum(after - before, 1)  # a frame with a face is both of its own neighbours
+    share = share.clip(0, 1)[:, None, None]  # beyond the outermost faces, which are held
     return (points[before] * (1 - share) + points[after] * share).astype(np.float32)
 
 
@@ -59,7 +59,7 @@ def require_found(found: np.ndarray, fps: float, longest: float, least: float, v
             "give its landmarks."
         )
     start, end = max(gaps_in(found), key=lambda gap: gap[1] - gap[0], default=(0, 0))
-    if (end - start) / fps > longest + 1e-9:
+    if (end - start) / fps > longest + 1e-9:  # a gap of just that length passes, however the division rounds
         raise TddError(
             f"{video}: the main face is missing for {(end - start) / fps:.2f} s (frames {start} to {end - 1}), and "
             f"{longest:g} s are filled in at most; cut the video there, give its landmarks, or raise --longest-gap."

@@ -46,6 +46,7 @@ def crop_face(image: np.ndarray, centre: np.ndarray, side: float) -> np.ndarray:
     Returns:
         RGB uint8, shape (256, 256, 3).
     """
+    # The package counts pixels from 1 and cuts towards zero; so crops are its own to the bit.
     low = np.trunc(centre - side / 2 + side / INPUT).astype(int)
     high = np.maximum(np.trunc(centre + side / 2).astype(int), low + 1)
     height, width = image.shape[:2]
@@ -79,7 +80,7 @@ def points_of(maps: np.ndarray, centres: np.ndarray, sides: np.ndarray) -> tuple
     row, column = np.ogrid[:n, :count]
     cells = np.stack([x, y], -1).astype(np.float64)
     inner = (x > 0) & (x < size - 1) & (y > 0) & (y < size - 1)
-    xi, yi = x.clip(1, size - 2), y.clip(1, size - 2)
+    xi, yi = x.clip(1, size - 2), y.clip(1, size - 2)  # for the look-up alone: at a border `inner` drops the result
     slope_x = maps[row, column, yi, xi + 1] - maps[row, column, yi, xi - 1]
     slope_y = maps[row, column, yi + 1, xi] - maps[row, column, yi - 1, xi]
     cells += np.where(inner[..., None], np.sign(np.stack([slope_x, slope_y], -1)) / 4, 0)

@@ -43,6 +43,7 @@ def read_points(path: Path) -> np.ndarray:
     if not path.is_file():
         raise TddError(f"{path} is missing; expected landmarks, shape (frames, {POINTS}, 2), saved with numpy.save.")
     try:
+        # No pickle, for it could run code.
         points: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise TddError(f"{path} is not a readable .npy array ({error}); write it again.") from error

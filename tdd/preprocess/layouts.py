@@ -39,7 +39,7 @@ DEEPERFORENSICS_FOLDERS = (
 )
 
 FAKEAVCELEB_TYPES = ("RealVideo-RealAudio", "RealVideo-FakeAudio", "FakeVideo-RealAudio", "FakeVideo-FakeAudio")
-FAKEAVCELEB_COLUMNS = ("source", "target1", "target2", "method", "type", "path", "")
+FAKEAVCELEB_COLUMNS = ("source", "target1", "target2", "method", "type", "path", "")  # the owner's last has no name
 
 PUBLISHED = {
     LRW: "LRW comes from https://www.robots.ox.ac.uk/~vgg/data/lip_reading/lrw1.html, on request",
@@ -84,7 +84,8 @@ def list_lrw(root: Path) -> Iterator[Video]:
         raise TddError(f"{folder} is missing; LRW's videos lie in a folder lipread_mp4 ({PUBLISHED[LRW]}).")
     for word in sorted(entry.name for entry in folder.iterdir() if entry.is_dir()):
         for split in SPLITS:
-            for path in sorted((folder / word / split).glob("*.mp4")):
+            for path in sorted((folder / word / split).glob("*.mp4")):  # recipes take the first of each word
+                # A clip in another word's folder would get that word for its label.
                 if path.name.startswith(f"{word}_"):
                     video_id = f"{LRW}/{split}/{path.stem}"
                     yield Video(video_id, LRW, REAL, 0, split, _relative(path, root), "", word, audio=True)
@@ -132,7 +133,7 @@ def list_celeb_df(root: Path) -> Iterator[Video]:
         listed = listed_path(name, f"{listing}, line {number}")
         method = REAL if flag == "1" else CELEB_DF_METHOD
         path = _beside_or_in(home / listed.parent, "videos", listed.name)
-        identities = " ".join(listed.stem.split("_")[:-1])
+        identities = " ".join(listed.stem.split("_")[:-1])  # the last part is the video's number
         video_id = f"{CELEB_DF}/{listed.with_suffix('')}"
         yield Video(video_id, CELEB_DF, method, int(method != REAL), "test", _relative(path, root), identities)
 
@@ -169,6 +170,7 @@ def list_dfdc(root: Path) -> Iterator[Video]:
     Each part is a folder in ``DFDC``, its videos beside the list or in a folder ``videos``.
     """
     home = root / DFDC
+    # A link back to the data set would list every video twice.
     inner = [part for part in sorted(home.iterdir()) if part.is_dir() and part.resolve() != home.resolve()]
     lists = [
         (part, name) for part in (home, *inner) for name in ("labels.csv", "metadata.json") if (part / name).is_file()
@@ -214,12 +216,13 @@ def list_fakeavceleb(root: Path) -> Iterator[Video]:
     seen = set()
     for row in parse_table(read_list(listing, PUBLISHED[FAKEAVCELEB]), str(listing), FAKEAVCELEB_COLUMNS):
         folder = listed_path(row[""], str(listing))
+        # The owner's folders begin with the data set's own name.
         parts = folder.parts[1:] if folder.parts[0] == FAKEAVCELEB else folder.parts
         name = listed_file(row["path"], str(listing))
         if row["type"] not in FAKEAVCELEB_TYPES:
             raise TddError(f"{listing}: {name} is of type {row['type']!r}; known are {', '.join(FAKEAVCELEB_TYPES)}.")
         path = home.joinpath(*parts, name)
-        if path in seen:
+        if path in seen:  # true of about 22 files
             continue
         seen.add(path)
         real = row["type"] == FAKEAVCELEB_TYPES[0]

@@ -26,7 +26,7 @@ def read_list(path: Path, published: str) -> str:
     if not path.is_file():
         raise TddError(f"{path} is missing: {published}.")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
     except (OSError, UnicodeDecodeError) as error:
         raise TddError(f"{path} is not readable UTF-8 text ({error}); copy it again: {published}.") from error
 
@@ -39,6 +39,7 @@ def listed_path(name: str, where: str) -> PurePosixPath:
     """
     path = PurePosixPath(name)
     outside = path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts
+    # A zero byte would end in a ValueError of open(), which nobody expects there.
     if not path.parts or outside or "\\" in name or "\0" in name:
         raise TddError(
             f"{where} names {name!r}, which is no path inside the data set; nothing outside it is read: "
@@ -95,6 +96,7 @@ def parse_table(text: str, where: str, columns: tuple[str, ...]) -> list[dict[st
     Raises:
         TddError: a column is missing, or a row is shorter than the header.
     """
+    # None where a row is too short; an empty cell is a value.
     reader = csv.DictReader(io.StringIO(text), restval=None)
     missing = [column for column in columns if column not in (reader.fieldnames or ())]
     if missing:

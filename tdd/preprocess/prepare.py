@@ -87,11 +87,12 @@ def prepare(
     catalog = read_catalog(root)
     given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
     _, work = _split(out, catalog)
+    # Before the plan: a disk that is too small is told while nothing has been written.
     check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in work))
     check_plan(out / PLAN, _plan(root, out, clip, given))
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
         remove_partials(out)
-        rows, work = _split(out, catalog)
+        rows, work = _split(out, catalog)  # again, now that nobody else writes here
         if not work and (out / INDEX).is_file():
             return Prepared(ClipStore(out), 0, _read_quarantine(out))
         target = _mean_face(root, out, catalog, clip.canvas, given)
@@ -101,6 +102,7 @@ def prepare(
         for result in parallel_map(one, work, workers, progress, engine, _killed):
             (failed if "reason" in result else rows).append(result)
         remove_partials(out)  # of workers that were killed
+        # Sorted, for the order of completion differs from run to run.
         quarantine = pd.DataFrame(failed, columns=["video_id", "path", "reason"]).sort_values("video_id")
         with whole_file(out / QUARANTINE) as unfinished:
             quarantine.to_csv(unfinished, index=False)
@@ -159,6 +161,7 @@ def _killed(row: dict[str, Any]) -> dict[str, Any]:
 def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given: np.ndarray | None) -> np.ndarray:
     """The alignment's target: kept from an earlier call, else given, else the Procrustes mean of training landmarks."""
     path = out / MEAN_FACE
+    # Whatever the landmarks are now: half a store must not be aligned to another face.
     if path.is_file():
         return np.load(path)
     target = _computed_mean_face(root, out, catalog, canvas) if given is None else given
@@ -169,7 +172,7 @@ def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given:
 def _computed_mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int) -> np.ndarray:
     training = catalog[catalog["split"] == "train"]
     videos = training if len(training) else catalog
-    step = max(1, len(videos) // MEAN_FACE_VIDEOS)
+    step = max(1, len(videos) // MEAN_FACE_VIDEOS)  # spread over the catalog, which begins with one data set
     shapes = [_middle_shape(root, out, row) for row in catalog_rows(videos.iloc[::step])]
     found = [shape for shape in shapes if shape is not None]
     if not found:
@@ -192,6 +195,7 @@ def _middle_shape(root: Path, out: Path, row: dict[str, Any]) -> np.ndarray | No
 def _stored_bytes(root: Path, out: Path, row: dict[str, Any], crop: int) -> int:
     """Bytes that one video will take, from the length of its landmarks or, failing that, what is typical."""
     try:
+        # Mapped: only the header is read.
         frames = len(np.load(landmark_file(root, out, row), mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError, TypeError):
         frames = TYPICAL_FRAMES.get(row["dataset"], OTHER_FRAMES)

@@ -32,6 +32,7 @@ def video_problem(path: Path, audio: bool, deep: bool) -> str:
     try:
         if path.stat().st_size == 0:
             return "is empty"
+        # FFmpeg opens a cut file whose header comes first, and misses the rest only when it gets there.
         if _is_cut_off(path):
             return "is cut off: it is shorter than it says"
         with av.open(str(path)) as container:
@@ -56,6 +57,7 @@ def _is_cut_off(path: Path) -> bool:
             head = file.read(16)
             if start == 0 and head[4:8] != b"ftyp":
                 return False
+            # A length of 1 says that one of 64 bits follows the name.
             length = int.from_bytes(head[8:16] if head[:4] == b"\0\0\0\1" else head[:4], "big")
             if length < 8:  # 0: to the end of the file; less than a head: not for this look to judge
                 return False

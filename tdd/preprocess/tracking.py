@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 FARTHEST = 0.7
 """Sides of its box that a face may be off where it was expected, its change of size added, to be taken for the same."""
 
-COAST = 25
+COAST = 25  # one second at 25 fps
 """Frames for which a face that is not seen is still expected, on its way as before."""
 
 
@@ -93,7 +93,7 @@ def distance(expected: np.ndarray, box: np.ndarray) -> float:
 
 def side_of(box: np.ndarray) -> float:
     """Mean of width and height, px, at least one."""
-    return max(1.0, float(box[2] - box[0] + box[3] - box[1]) / 2)
+    return max(1.0, float(box[2] - box[0] + box[3] - box[1]) / 2)  # `distance` divides by it
 
 
 def _centre(box: np.ndarray) -> np.ndarray:
