@@ -32,7 +32,7 @@ class Shared:
 
     def trouble(self) -> str | None:
         """What keeps this process from taking part, in words; ``None`` when nothing does."""
-        with suppress(OSError):
+        with suppress(OSError):  # paths may be absolute; what is missing is told below
             os.chdir(self.home)
         if tdd.__version__ != self.version:
             return f"has tdd {tdd.__version__} and not {self.version}; install the same version everywhere"
@@ -71,17 +71,20 @@ class RayPool(Pool):
         self._ray = _import_ray()
         self._running: dict[Future[Any], Any] = {}
         self._own = _connect(self._ray, cluster.address)
+        # A new name: a machine that sees it sees this very folder, and not one of the same path.
         self._mark = out / f".{uuid.uuid4().hex}.partial"  # cleared like any half-written file, should this be killed
         try:
             self._mark.touch()
+            # What lies in `data`, not `data` itself: a mount point exists where nothing is mounted.
             self._shared = Shared(Path.cwd(), tdd.__version__, (*sorted(data.iterdir()), self._mark))
             gpus = self._any_gpu() if cluster.gpus is None else cluster.gpus
             self._task = self._ray.remote(max_retries=0, num_cpus=1, num_gpus=gpus)(_run)
             machines = self._machines(gpus)
             self.workers = workers or sum(_room(machine["Resources"], gpus) for machine in machines)
+            # Ray begins all that it is given, so `workers` that are asked for limit what is given.
             self.queued = workers or self.workers * QUEUE_FACTOR
             self._refuse_unfit(machines)
-        except BaseException:
+        except BaseException:  # Ctrl-C too leaves neither the mark nor the cluster
             self.shutdown()
             raise
 
@@ -130,6 +133,7 @@ class RayPool(Pool):
         asked = {}
         for machine in machines:
             place = pinned(node_id=machine["NodeID"], soft=False)
+            # Without a GPU: to answer needs none, and one in use would keep the answer waiting.
             reference = self._task.options(num_gpus=0, scheduling_strategy=place).remote(self._shared, int, (), {})
             asked[_unwrapped(self._ray.exceptions, reference.future())] = machine["NodeManagerHostname"]
         late = wait(asked, timeout=ANSWER_SECONDS).not_done

@@ -110,7 +110,7 @@ def held_alone(folder: Path, command: str) -> Iterator[None]:
         try:
             _lock(file.fileno())
         except OSError as error:
-            busy = error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+            busy = error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # flock's, then those of Windows
             reason = f"another {command} is writing there now" if busy else f"no lock on its files: {error.strerror}"
             raise TddError(
                 f"{folder} cannot be used ({reason}); wait until it ends, or choose another folder with --out."

@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 """Called with (pieces done, pieces in all)."""
 
-QUEUE_FACTOR = 4
+QUEUE_FACTOR = 4  # enough that no worker waits, few enough that an error soon stops the work
 TRIES = 3
 """How often a piece is begun whose worker is killed: with the others, after them, and alone at the end."""
 
@@ -51,7 +51,7 @@ def begin_worker() -> None:
 
 def _follow(parent: BaseProcess) -> None:
     parent.join()
-    os._exit(1)
+    os._exit(1)  # sys.exit would end this thread alone
 
 
 class WorkerKilled(Exception):  # noqa: N818
@@ -94,7 +94,7 @@ class ProcessPool(Pool):
         """``workers`` processes; ``begin`` is what each does first, called with its number from 0 on."""
         self.workers, self.queued = workers, workers * QUEUE_FACTOR
         self._begin = begin or _begin_numbered
-        self._threads = ThreadPoolExecutor(workers)
+        self._threads = ThreadPoolExecutor(workers)  # one a process, to wait for it and to replace it
         self._idle: SimpleQueue[tuple[int, ProcessPoolExecutor]] = SimpleQueue()
         for number in range(workers):
             self._idle.put((number, self._process(number)))
@@ -120,6 +120,7 @@ class ProcessPool(Pool):
             self._idle.put((number, process))
 
     def _process(self, number: int) -> ProcessPoolExecutor:
+        # Spawned: the fork of a process that has threads may hang.
         return ProcessPoolExecutor(1, get_context("spawn"), initializer=self._begin, initargs=(number,))
 
 
@@ -161,13 +162,14 @@ def parallel_map(
     """
     if progress:
         progress(0, len(items))
-    pool = engine(workers, max(1, len(items)))
+    pool = engine(workers, max(1, len(items)))  # no pool can be made of no worker
     done = kills = 0
     waiting = deque((item, 1) for item in items)
     alone: deque[tuple[Item, int]] = deque()
     running: dict[Future[Result], tuple[Item, int]] = {}
     try:
         while waiting or alone or running:
+            # `or not running`: a piece that is tried alone begins when nothing else runs.
             while (waiting and len(running) < pool.queued) or not running:
                 item, number = (waiting or alone).popleft()
                 running[pool.submit(function, item)] = item, number

@@ -33,6 +33,7 @@ class Step:
         if self.bars and self.task is not None:
             self.bars.update(self.task, completed=done, total=total, count=self._count(done, total))
             return
+        # No line before something new is done: time left would be a division by zero.
         if now - self.spoken >= PLAIN_SECONDS and self.found < done < total:
             self.spoken = now
             left = (now - self.since) * (total - done) / (done - self.found)

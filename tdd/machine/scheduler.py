@@ -66,6 +66,7 @@ def process_engine(usual: int, gpus: Sequence[str] = ()) -> Engine:
         count = min(workers or usual, pieces)
         if count == 1:
             return InlinePool()
+        # In this process, before the others begin: they inherit it. What the user has set stays.
         for name, value in KEEP_FREED_MEMORY.items():
             os.environ.setdefault(name, value)
         return ProcessPool(count, functools.partial(_begin, gpus=tuple(gpus)))
@@ -107,7 +108,7 @@ class Scheduler(Generic[Job]):
         if isinstance(pool, InlinePool):
             self._drive(pool, queue.Queue())
         elif isinstance(pool, ProcessPool):
-            with get_context("spawn").Manager() as manager:
+            with get_context("spawn").Manager() as manager:  # its queue can be sent to a worker; a plain one cannot
                 self._drive(pool, manager.Queue())
         else:
             self._drive(pool, NoMessages())
@@ -120,6 +121,7 @@ class Scheduler(Generic[Job]):
                 for job in self._ready(pool.workers - len(running)):
                     running[pool.submit(self.work, job, messages)] = job
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+                # Before ends are told, so that no share follows the whole.
                 self._relay(messages)
                 for future in done:
                     self._settle(running.pop(future), future)
