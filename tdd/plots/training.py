@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,16 @@ _PANELS = (
     ("loss", "loss (two negative cosines)"),
     ("retrieval", f"clip retrieval in {GROUP}"),
     ("frame_retrieval", "frame retrieval in a clip"),
-    ("position_share", "position's share of targets"),
+    ("position_share", "targets: share of the place"),
+    ("moment_share", "targets: share of the moment"),
     ("target_std", "spread of targets"),
     ("prober", "word prober, accuracy"),
 )
-_STAGE2_PANELS = (("bce", "BCE, real or fake"), ("auxiliary", "auxiliary loss (negative cosine)"))
+_STAGE2_PANELS = (
+    ("bce", "BCE, real or fake"),
+    ("val_auc", "AUC, validation clips"),
+    ("auxiliary", "auxiliary loss (negative cosine)"),
+)
 
 _COLUMNS = 4
 
@@ -62,16 +68,25 @@ def draw_stage1(study: Study, path: Path) -> Path:
 
 
 def draw_stage2(study: Study, path: Path) -> Path:
-    """Draw both parts of the loss of every row's stage 2, one line a seed; rows without a loss are left out."""
+    """Draw both parts of the loss and the validation AUC of every row's stage 2, one line a seed.
+
+    Rows without a loss are left out; ln 2 is dotted, the loss of a guess between classes of equal size.
+    """
     curves = _stage2_curves(study)
-    with drawing(path, 8.4, 3.4) as figure:
-        panels = figure.subplots(1, 3, width_ratios=(1, 1, 0.75))
+    with drawing(path, 10.4, 3.4) as figure:
+        panels = figure.subplots(1, 4, width_ratios=(1, 1, 1, 0.75))
         for axes, (key, title) in zip(panels, _STAGE2_PANELS, strict=False):
             _draw_panel(axes, curves, key)
             axes.set_title(title, fontsize=9)
+            if key == "bce":
+                axes.axhline(math.log(2), color=GREY, linestyle=":", linewidth=1.2)
         panels[-1].axis("off")
         panels[-1].legend(handles=_handles(curves, chance=False), loc="center left", handlelength=1.8, fontsize=7.5)
-        footnote(figure, f"Stage 2 on training clips, mean of an epoch, one line a seed. {origin(study)}")
+        footnote(
+            figure,
+            "Stage 2, one line a seed: losses on training clips, mean of an epoch; AUC on middle clips of validation "
+            f"videos. {origin(study)}",
+        )
     return path
 
 
@@ -112,7 +127,7 @@ def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
     for level in {curve.chance[key] for curve in curves if key in curve.chance}:
         axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
     # All but losses are counted from 0. The spread's panel always shows 1, its value without collapse.
-    if key not in ("loss", "bce", "auxiliary"):
+    if key not in ("loss", "bce", "auxiliary", "val_auc"):
         axes.set_ylim(bottom=0, top=max(1.05, axes.get_ylim()[1]) if key == "target_std" else None)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("epoch")
