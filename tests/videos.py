@@ -1,12 +1,42 @@
 """Video files of many kinds, made with FFmpeg's encoders: codecs, times, rotation, and audio on a clock of its own."""
 
+import ctypes
+import sys
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+import pytest
 
 CLOCK = Fraction(1, 90_000)
+M_PERTURB = -6  # of the GNU C library's malloc.h
+
+
+@contextmanager
+def memory_filled(byte):
+    """Within, the C library fills the memory that it hands out according to ``byte`` (0: it does not fill it).
+
+    A result that depends on the byte was made from memory that was read before it was written.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        pytest.skip("only the GNU C library can fill the memory that it hands out")
+    mallopt(M_PERTURB, byte)
+    try:
+        yield
+    finally:
+        mallopt(M_PERTURB, 0)
+
+
+def drifting_picture(count=16, height=96, width=96):
+    """Smooth colours that drift by three pixels a frame under noise that stays: hard for an encoder to foresee."""
+    rng = np.random.default_rng(3)
+    wide = cv2.resize(rng.uniform(60, 200, (6, 6, 3)).astype(np.float32), (width + 3 * count, height))
+    noise = rng.normal(0, 3, (height, width, 3))
+    return [np.clip(wide[:, 3 * n : 3 * n + width] + noise, 0, 255).astype(np.uint8) for n in range(count)]
 
 
 def counting_frames(count, height=96, width=128):

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from tdd.data.clock import FPS
-from tdd.data.video import ShownFrame, VideoFile
+from tdd.data.video import ShownFrame, VideoFile, x264_options
 from tdd.errors import TddError
 
 LEVELS = (1, 2, 3, 4, 5)
@@ -245,8 +245,7 @@ class H264:
                 encoder.height, encoder.width = even.shape[:2]
                 encoder.pix_fmt = "yuv420p"
                 encoder.time_base = Fraction(1, FPS)
-                # One thread, for with more x264's bytes depend on how many there are.
-                encoder.options = {"crf": f"{self.crf:g}", "threads": "1"}
+                encoder.options = {"crf": f"{self.crf:g}", **x264_options()}
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             yield from encoder.encode(frame)

@@ -6,7 +6,7 @@ import pytest
 
 from tdd.data.video import VideoFile, read_audio, read_video, write_video
 from tdd.errors import TddError
-from tests.videos import clicks, counting_frames, encode, heard, levels
+from tests.videos import clicks, counting_frames, drifting_picture, encode, heard, levels, memory_filled
 
 
 def moving_squares(n=12, height=96, width=128):
@@ -38,6 +38,16 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     for name in ("a.mp4", "b.mp4"):
         write_video(tmp_path / name, moving_squares(), audio=sound)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("width", [96, 128, 160])  # in macroblocks 6, 8 and 10
+def test_the_bytes_do_not_depend_on_what_memory_held_before(tmp_path, width):
+    made = set()
+    for byte in (0, 1, 85, 170, 255):
+        with memory_filled(byte):
+            write_video(tmp_path / "a.mp4", drifting_picture(width=width), audio=np.zeros(16 * 640, np.float32))
+        made.add((tmp_path / "a.mp4").read_bytes())
+    assert len(made) == 1
 
 
 def test_no_half_written_file_is_left(tmp_path):

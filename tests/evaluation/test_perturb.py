@@ -7,6 +7,7 @@ import pytest
 from tdd.data.video import read_video, write_video
 from tdd.errors import TddError
 from tdd.evaluation.perturb import CORRUPTIONS, H264, LEVELS, CorruptedVideo, block_count, strength, video_seed
+from tests.videos import drifting_picture, memory_filled
 
 SIZE = (270, 300)
 RNG = np.random.default_rng(0)
@@ -188,6 +189,14 @@ def test_compressed_frames_keep_their_order_and_odd_sizes(tmp_path):
     means = [(frame.source, frame.rgb().mean()) for frame in video.shown("timestamps")]
     np.testing.assert_allclose([mean for _, mean in means], [20 + 9 * n for n, _ in means], atol=4)
     assert [n for n, _ in means] == list(range(20)) and video.decoded == 20
+
+
+def test_compression_does_not_depend_on_what_memory_held_before():
+    frames, made = drifting_picture(), set()
+    for byte in (0, 1, 85, 170, 255):
+        with memory_filled(byte):
+            made.add(b"".join(frame.to_ndarray().tobytes() for frame in H264(30).through(frames)))
+    assert len(made) == 1
 
 
 def test_unknown_corruptions_levels_and_broken_files_are_told(tmp_path):
