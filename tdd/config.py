@@ -26,7 +26,7 @@ REALFORENSICS = "RealForensics"
 RELEASED = "released code"
 OURS = "this package"
 
-STAGE1, STAGE2, EVALUATION = "stage1", "stage2", "evaluation"
+STAGE1, STAGE2, EVALUATION, TRIVIAL = "stage1", "stage2", "evaluation", "trivial"
 """Kinds of a run, and of the record it leaves."""
 
 NONE, POSITION, BOTH = "none", "position", "both"
@@ -267,6 +267,7 @@ _NOT_READ = {
     ),
     STAGE2: ("name", *_MACHINE),
     EVALUATION: ("name", *_MACHINE),
+    TRIVIAL: ("name", "machine", "model", "noise", "stage1"),
 }  # fmt: skip
 """Sections and settings, by dotted path, that the result of each kind of run does not depend on."""
 
@@ -341,7 +342,7 @@ class Recipe:
         a run may take up.
 
         Args:
-            kind: of the run: ``STAGE1``, ``STAGE2`` or ``EVALUATION``.
+            kind: of the run: ``STAGE1``, ``STAGE2``, ``EVALUATION`` or ``TRIVIAL``.
             backbone: its network; the sizes of the others do not count.
 
         Returns:
@@ -354,8 +355,9 @@ class Recipe:
             for section in sections:
                 place = place[section]
             del place[name]
-        networks = values["model"]["backbones"]
-        values["model"]["backbones"] = {name: sizes for name, sizes in networks.items() if name == backbone}
+        if "model" in values:
+            networks = values["model"]["backbones"]
+            values["model"]["backbones"] = {name: sizes for name, sizes in networks.items() if name == backbone}
         return values
 
 

@@ -14,7 +14,7 @@ from tdd.machine.files import check_space, check_writable, write_json
 from tdd.machine.progress import step
 from tdd.plots import draw_figures
 from tdd.preprocess.prepare import prepare
-from tdd.records.plans import TABLE, select_rows
+from tdd.records.plans import PROPOSED, TABLE, select_rows
 from tdd.records.record import STUDY, Check, read_record
 from tdd.report.report import Report
 from tdd.report.write import write_report
@@ -97,4 +97,12 @@ def study_checks(out: Path, jobs: list[Job]) -> list[dict[str, Any]]:
                 f"seed {seed}: mean AUC on seen methods is {better:.3f} from stage 1 and {worse:.3f} from scratch."
             )
             checks.append(Check("stage 1 helps stage 2", better, worse, sentence).to_dict())
+        proposed = records.get(f"stage2/{PROPOSED.id}-seed{seed}")
+        if proposed and scratch:
+            theirs, worse = seen_auc(proposed), seen_auc(scratch)
+            sentence = (
+                f"seed {seed}: mean AUC on seen methods is {theirs:.3f} with the paper's own ssl_weight "
+                f"{PROPOSED.ssl_weight} and {worse:.3f} from scratch."
+            )
+            checks.append(Check("the paper's row beats scratch", theirs, worse, sentence).to_dict())
     return checks

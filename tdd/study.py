@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tdd.config import EVALUATION, STAGE1, STAGE2, MachineConfig, Recipe, recipe_from_dict
+from tdd.config import EVALUATION, STAGE1, STAGE2, TRIVIAL, MachineConfig, Recipe, recipe_from_dict
 from tdd.data.store import SIZES, ClipStore
 from tdd.errors import TddError
 from tdd.machine.files import check_writable, held_alone, write_json
@@ -21,7 +21,7 @@ from tdd.records.plans import Plan
 from tdd.records.record import FAILURE, STUDY, read_record
 from tdd.records.rows import Row, stage1_digest, stage1_recipe
 
-COSTS = {STAGE1: 1.8, STAGE2: 1.0, EVALUATION: 0.1}
+COSTS = {STAGE1: 1.8, STAGE2: 1.0, EVALUATION: 0.1, TRIVIAL: 0.1}
 """Time of a job beside a stage-2 run of the same network, for the estimate of the time left."""
 CSN_COST = 2.0
 
@@ -69,6 +69,9 @@ def study_jobs(rows: Iterable[Row], seeds: Iterable[int], recipe: Recipe) -> lis
                 name = stage1_run(row, seed, recipe)
                 jobs.setdefault(name, Job(name, STAGE1, row, seed, None))
         for row in rows:
+            if row.trivial:
+                jobs.setdefault(name := stage2_run(row, seed), Job(name, TRIVIAL, row, seed, None))
+                continue
             trained = row.detector_of or row
             first = stage1_run(trained, seed, recipe) if trained.from_stage1 else None
             detector = Job(stage2_run(trained, seed), STAGE2, trained, seed, first)
@@ -198,11 +201,14 @@ def _run_job(job: Job, messages: Any, store: Path, runs: Path, recipe: dict[str,
 
 def _start(job: Job, clips: ClipStore, runs: Path, recipe: Recipe, report: Callable[[int, int], None]) -> None:
     from tdd.detect import detect, rescore
+    from tdd.evaluation.trivial import score_trivially
     from tdd.pretrain import pretrain
 
     needed = runs / job.needs if job.needs else None
     if job.kind == STAGE1:
         pretrain(clips, job.row.backbone, recipe, runs / job.run, job.seed, report)
+    elif job.kind == TRIVIAL:
+        score_trivially(clips, job.row, recipe, runs / job.run, job.seed)
     elif job.kind == EVALUATION and needed:
         rescore(clips, job.row, recipe, runs / job.run, needed, job.seed)
     else:

@@ -35,9 +35,9 @@ def _row(name: str, label: str, backbone: str, ssl_weight: float, face_shifter: 
 
 
 ROWS = (
-    _row("csn", "CSN (baseline)", "csn", 1.0, 87.05, 67.11),
-    _row("cnn_lstm", "CNN-LSTM", "cnn_lstm", 1.0, 84.52, 72.23),
-    _row("cnn_gru_attention", "CNN-GRU + attention", "cnn_gru_attention", 1.0, 87.07, 71.98),
+    _row("csn", "CSN (baseline), ssl_weight 1.0", "csn", 1.0, 87.05, 67.11),
+    _row("cnn_lstm", "CNN-LSTM, ssl_weight 1.0", "cnn_lstm", 1.0, 84.52, 72.23),
+    _row("cnn_gru_attention", "CNN-GRU + attention, ssl_weight 1.0", "cnn_gru_attention", 1.0, 87.07, 71.98),
     _row("ssl_0.0", "ssl_weight 0.0", "cnn_gru_attention", 0.0, 87.20, 72.09),
     _row("ssl_0.3", "ssl_weight 0.3", "cnn_gru_attention", 0.3, 89.87, 74.10),
     _row("ssl_0.5", "ssl_weight 0.5", "cnn_gru_attention", 0.5, 87.98, 75.43),

@@ -22,6 +22,7 @@ class Row:
         overrides: settings that differ from the study's recipe, by dotted path: ``{"stage1.clips": 500}``.
         from_stage1: False trains stage 2 from scratch; there is then no teacher and no auxiliary loss.
         detector_of: the row whose trained detector this one scores anew; ``None`` trains its own.
+        trivial: True takes statistics of the clip in place of a network (see ``tdd.evaluation.trivial``).
     """
 
     id: str
@@ -31,6 +32,7 @@ class Row:
     overrides: dict[str, Any] = field(default_factory=dict)
     from_stage1: bool = True
     detector_of: Row | None = None
+    trivial: bool = False
 
     def recipe(self, base: Recipe) -> Recipe:
         """Every number of this row's runs.

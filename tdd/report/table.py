@@ -12,6 +12,7 @@ import pandas as pd
 from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval
 from tdd.names import SEEN_METHODS
 from tdd.records import paper
+from tdd.records.plans import BASELINE
 from tdd.records.results import TEST_SETS, Run, Study, on_test_set
 
 SEEN = "seen"
@@ -129,7 +130,7 @@ def _result_row(study: Study, name: str, published: paper.PaperRow | None) -> Re
     return ResultRow(
         id=name,
         label=label,
-        control=study.name == "table" and published is None,
+        control=(study.name == "table" and published is None) or name == BASELINE.id,
         state=state,
         cells=cells,
         paths=tuple(run.path for run in runs if run.record),

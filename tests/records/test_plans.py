@@ -8,7 +8,7 @@ import pytest
 from tdd.config import EVALUATION_FINDINGS, STAGE1_FINDINGS, FindingsConfig, load_recipe, override
 from tdd.errors import TddError
 from tdd.records.paper import ROWS
-from tdd.records.plans import FINDINGS, PROPOSED, STUDIES, finding_rows, plan_study
+from tdd.records.plans import BASELINE, FINDINGS, PROPOSED, SCRATCH, STUDIES, finding_rows, plan_study
 from tdd.records.rows import stage1_digest, stage1_recipe
 
 PAPER, DEMO = load_recipe("paper"), load_recipe("demo")
@@ -44,13 +44,18 @@ def test_rows_of_one_id_are_the_same_in_every_study():
             assert found.setdefault(row.id, facts) == facts
 
 
-def test_the_table_is_the_papers_with_one_control():
+def test_the_table_is_the_papers_with_two_controls():
     rows = plan_study("table", PAPER, LRW).rows
-    assert rows[:-1] == ROWS and not rows[-1].from_stage1
+    assert rows == (*ROWS, SCRATCH, BASELINE) and not SCRATCH.from_stage1
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_trivial_baseline_stands_last_in_every_table(name):
+    assert plan_study(name, PAPER, LRW).rows[-1] == BASELINE and BASELINE.trivial
 
 
 def test_the_sweep_goes_from_0_to_1_in_tenths_and_holds_the_papers_rows():
-    rows = plan_study("ssl-weight", PAPER, LRW).rows
+    rows = plan_study("ssl-weight", PAPER, LRW).rows[:-1]
     assert [row.ssl_weight for row in rows] == [pytest.approx(k / 10) for k in range(11)]
     assert {"cnn_gru_attention", "ssl_0.0", "ssl_0.3", "ssl_0.5", "ssl_0.7"} <= {row.id for row in rows}
 
