@@ -43,6 +43,7 @@ from tdd.machine.files import write_json
 from tdd.models import build_backbone
 from tdd.pretrain import Pretraining, pretrain
 from tdd.records.paper import ROWS
+from tdd.training.optimiser import AdamP as OwnAdamP
 from tdd.weights.published import to_own
 from tests.models.test_network_golden import CASES
 from tests.published import GOLDEN, published_state
@@ -62,6 +63,7 @@ class Bench:
     small: bool
     out: Path
     deadline: float
+    workers: int
     results: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -135,7 +137,7 @@ def precision(name: str, device: torch.device) -> Iterator[None]:
 
 def machine(bench: Bench) -> dict[str, Any]:
     """What was measured on."""
-    found: dict[str, Any] = {"autotune": torch.backends.cudnn.benchmark}
+    found: dict[str, Any] = {"autotune": torch.backends.cudnn.benchmark, "workers": bench.workers}
     found |= {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count()}
     if bench.cuda:
         card = torch.cuda.get_device_properties(0)
@@ -214,7 +216,7 @@ def networks(bench: Bench) -> dict[str, Any]:
             network.zero_grad(set_to_none=True)
             network(video[:count]).float().square().mean().backward()
 
-        for name in ("bf16",) if bench.small else PRECISIONS:
+        for name in ("bf16",) if bench.small else ("bf16", "tf32", "fp16"):
             with precision(name, bench.device):
                 seconds = bench.seconds(lambda: step(whole), 1 if bench.small else 4)  # noqa: B023
                 low, high = bench.peak_gb(lambda: step(half)), bench.peak_gb(lambda: step(whole))  # noqa: B023
@@ -311,7 +313,7 @@ def layouts(bench: Bench) -> dict[str, Any]:
 
 
 def optimisers(bench: Bench) -> dict[str, Any]:
-    """One step of AdamP (the adamp package) and of torch's fused AdamW, ms, for each backbone's parameters."""
+    """One step of AdamP (the adamp package's and ours) and of torch's fused AdamW, ms, by backbone."""
     from adamp import AdamP
 
     found: dict[str, Any] = {}
@@ -320,7 +322,8 @@ def optimisers(bench: Bench) -> dict[str, Any]:
         for parameter in parameters:
             parameter.grad = torch.randn_like(parameter) * 1e-3
         row = {"tensors": len(parameters)}
-        ways = {"adamp": AdamP(parameters, lr=1e-4, weight_decay=1e-2)}
+        ways: dict[str, torch.optim.Optimizer] = {"adamp": AdamP(parameters, lr=1e-4, weight_decay=1e-2)}
+        ways["ours"] = OwnAdamP(parameters, lr=1e-4, weight_decay=1e-2)
         ways["fused_adamw"] = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
         for name, optimiser in ways.items():
             row[f"{name}_ms"] = round(1e3 * bench.seconds(optimiser.step, 5, 2), 2)
@@ -370,7 +373,7 @@ def moved(batch: Any, device: torch.device) -> Any:
 
 def timed_steps(bench: Bench, stage: Any, batches: Iterator[Any], parts: int, steps: int) -> dict[str, Any]:
     """Median seconds of whole optimiser steps behind a loader, the share that waits for data, and peak memory."""
-    optimiser = stage.configure_optimizers()["optimizer"]
+    optimiser, _ = stage.configure_optimisers()
     waits, times = [], []
     if bench.cuda:
         torch.cuda.reset_peak_memory_stats()
@@ -413,7 +416,7 @@ def together(loaders: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def paper_recipe(bench: Bench, backbone: str) -> Recipe:
     """The paper's recipe, split so that a GPU of 80 GB holds it, or a stand-in of a few clips."""
-    changes: dict[str, Any] = {"machine.workers": 0 if bench.small else min(14, os.cpu_count() or 1)}
+    changes: dict[str, Any] = {"machine.workers": 0 if bench.small else bench.workers}
     changes |= {"machine.accelerator": "gpu" if bench.cuda else "cpu", "stage1.clips": 0}
     if bench.small:
         changes |= {"stage1.batch_size": 2, "stage2.batch_size": 2, "stage2.real_per_labelled": 1.0}
@@ -519,12 +522,19 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--small", action="store_true", help="a few clips of each: to test the script")
     parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--workers", type=int, default=min(14, os.cpu_count() or 1), help="loader processes")
     parser.add_argument("--autotune", action="store_true", help="let cuDNN try its algorithms for each new shape")
     parser.add_argument("--parts", nargs="*", default=[], help="names of the parts to run; all when none is named")
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("There is no CUDA device; its logic runs with --device cpu --small.")
-    bench = Bench(torch.device(options.device), options.small, options.out, time.monotonic() + 60 * options.minutes)
+    bench = Bench(
+        torch.device(options.device),
+        options.small,
+        options.out,
+        time.monotonic() + 60 * options.minutes,
+        options.workers,
+    )
     torch.backends.cudnn.benchmark = options.autotune  # tries every algorithm anew for each shape that comes
     with tempfile.TemporaryDirectory() as folder:
         store: list[ClipStore] = []

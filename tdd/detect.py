@@ -29,7 +29,7 @@ from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate, known_calibration
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import FACEFORENSICS, LRW, REAL
-from tdd.records.record import Check, Clock, Record, read_record
+from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
 from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
 from tdd.training.optimiser import AdamP
@@ -289,7 +289,7 @@ def detect(
         kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": clips.clips, "logit_shift": clips.shift},
         history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
-        checks=[_plateau_check(row, stage.history, clips.fakes)], **clock.read(),
+        checks=[_plateau_check(row, stage.history, clips.fakes)], machine=machine_of(recipe.machine), **clock.read(),
     ).write(run)  # fmt: skip
     (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
     return read_record(run) or {}
@@ -324,6 +324,6 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
     Record(
         kind=EVALUATION, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
-        row=row.describe(), calibration=kept, **clock.read(),
+        row=row.describe(), calibration=kept, machine=machine_of(recipe.machine), **clock.read(),
     ).write(run)  # fmt: skip
     return read_record(run) or {}

@@ -26,7 +26,7 @@ from tdd.losses import centre, prediction_loss
 from tdd.models import AudioResNet, Prober
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import LRW
-from tdd.records.record import Check, Clock, Record, read_record
+from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.training.collapse import GROUP, CollapseWatch
 from tdd.training.loop import Report, Stage, adamp, constant, fit, warmup_cosine
 from tdd.training.optimiser import AdamP, ema_
@@ -200,7 +200,7 @@ def pretrain(
     Record(
         kind=STAGE1, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": len(clips), "words": len(clips.words)}, history=stage.history,
-        metrics=last, row={"backbone": backbone}, **clock.read(),
+        metrics=last, row={"backbone": backbone}, machine=machine_of(recipe.machine), **clock.read(),
         checks=[_retrieval_check(backbone, last, len(checked), recipe.stage1.audio), _collapse_check(backbone, stage)],
     ).write(run)  # fmt: skip
     (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use

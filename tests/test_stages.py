@@ -330,3 +330,9 @@ def test_weights_of_another_backbone_are_refused_and_nothing_is_written(stage1, 
     with pytest.raises(TddError, match="weights of cnn_lstm are needed"):
         detect(store, ROWS["cnn_lstm"], RECIPE, tmp_path / "run", stage1[0])
     assert not (tmp_path / "run" / "record.json").exists()
+
+
+def test_records_say_what_they_were_computed_on(stage1):
+    machine = stage1[1]["machine"]
+    assert machine["device"] == "cpu" and machine["precision"] == "32-true"
+    assert machine["processor"] and machine["capability"] == torch.backends.cpu.get_cpu_capability()

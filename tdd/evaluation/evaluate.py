@@ -30,7 +30,7 @@ from tdd.metrics import (
 )
 from tdd.metrics.kept_calibration import calibration_error, known_calibration
 from tdd.names import FAKE_SOUND_ALONE
-from tdd.records.record import CLIP_LOGITS, Clock, Record, read_record
+from tdd.records.record import CLIP_LOGITS, Clock, Record, machine_of, read_record
 from tdd.weights.checkpoints import WEIGHTS, import_weights
 from tdd.weights.detector import load_detector
 
@@ -218,7 +218,8 @@ def evaluate_checkpoint(
     Record(
         kind="evaluation", name=out.name, seed=weights.info.get("seed"), synthetic=bool(store.plan["synthetic"]),
         recipe=recipe.to_dict(), data=data, history=[], metrics=metrics, row={"backbone": weights.backbone},
-        datasets=dataset_metrics(video_scores(logits), calibration), calibration=kept, **clock.read(),
+        datasets=dataset_metrics(video_scores(logits), calibration), calibration=kept,
+        machine=machine_of(recipe.machine), **clock.read(),
     ).write(out)  # fmt: skip
     return read_record(out) or {}
 

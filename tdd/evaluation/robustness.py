@@ -29,7 +29,7 @@ from tdd.metrics import Calibration, video_scores
 from tdd.metrics.kept_calibration import known_calibration
 from tdd.preprocess.crops import face_crops
 from tdd.preprocess.finding import landmarks_of
-from tdd.records.record import Clock, Record, read_record
+from tdd.records.record import Clock, Record, machine_of, read_record
 from tdd.weights.checkpoints import WEIGHTS, import_weights
 from tdd.weights.detector import load_detector
 
@@ -142,7 +142,7 @@ def measure_robustness(
         Record(
             kind=RECORD_KIND, name=out.name, seed=weights.info.get("seed"), synthetic=bool(store.plan["synthetic"]),
             recipe=recipe.to_dict(), data=data, history=[], metrics=metrics, row={"backbone": weights.backbone},
-            calibration=kept, **clock.read(),
+            calibration=kept, machine=machine_of(recipe.machine), **clock.read(),
         ).write(out)  # fmt: skip
     return read_record(out) or {}
 

@@ -21,7 +21,7 @@ from tdd.metrics import video_scores
 from tdd.metrics.logistic import fit_logistic
 from tdd.metrics.trivial import trivial_statistics
 from tdd.names import FACEFORENSICS, REAL
-from tdd.records.record import Clock, Record, read_record
+from tdd.records.record import Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
 
 
@@ -53,7 +53,8 @@ def score_trivially(store: ClipStore, row: Row, recipe: Recipe, run: Path, seed:
     Record(
         kind=TRIVIAL, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data={"fingerprint": store.fingerprint, "clips": len(training)}, history=[],
-        metrics=method_metrics(video_scores(clips)), row=row.describe(), **clock.read(),
+        metrics=method_metrics(video_scores(clips)), row=row.describe(),
+        machine=machine_of(recipe.machine), **clock.read(),
     ).write(run)  # fmt: skip
     return read_record(run) or {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import time
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tdd
+from tdd.config import MachineConfig
 from tdd.machine.files import read_json, write_json
 
 STUDY = "study.json"
@@ -71,6 +73,8 @@ class Record:
     checks: list[dict[str, Any]] = field(default_factory=list)
     datasets: dict[str, Any] = field(default_factory=dict)
     """As ``metrics``, but by data set: all its forgeries that can be seen against its reals (evaluation only)."""
+    machine: dict[str, str] = field(default_factory=dict)
+    """What it was computed on: see :func:`machine_of`."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """What turned logits into chances: see :func:`tdd.metrics.kept_calibration.calibrate`; empty where nothing did."""
 
@@ -103,6 +107,35 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def machine_of(machine: MachineConfig) -> dict[str, str]:
+    """What a run computes on: two runs of one seed may differ where these do.
+
+    Returns:
+        ``device`` (``cpu``, or the name of the GPU), ``precision``, ``processor``, and ``capability``, the instruction
+        set that torch computes with on a CPU.
+    """
+    import torch
+
+    from tdd.data.clips import on_gpu
+
+    return {
+        "device": torch.cuda.get_device_name() if on_gpu(machine) else "cpu",
+        "precision": machine.precision,
+        "processor": _processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _processor() -> str:
+    """The processor's name; Linux keeps it where ``platform`` does not look."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def _commit() -> str | None:

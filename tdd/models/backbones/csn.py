@@ -82,17 +82,22 @@ class Csn(Backbone):
     Args:
         stages: bottlenecks per stage; the first stage keeps the frame's size, each later one halves it.
         width: channels of the stem; stage s has inner width `width * 2^s` and gives out four times as many.
+        stem_stride: of the stem's convolution in height and width; 1 keeps small frames from shrinking at once.
 
     Raises:
         TddError: an argument is not positive, or `stages` does not hold four numbers.
     """
 
-    def __init__(self, stages: tuple[int, int, int, int] = (3, 4, 23, 3), width: int = 64) -> None:
+    def __init__(
+        self, stages: tuple[int, int, int, int] = (3, 4, 23, 3), width: int = 64, stem_stride: int = 2
+    ) -> None:
         super().__init__()
-        require_positive("csn", stages=stages, width=width)
+        require_positive("csn", stages=stages, width=width, stem_stride=stem_stride)
         if len(stages) != 4:
             raise TddError(f"csn: stages must hold four numbers of blocks; got {stages!r}.")
-        self.stem = nn.Conv3d(3, width, kernel_size=(3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False)
+        self.stem = nn.Conv3d(
+            3, width, kernel_size=(3, 7, 7), stride=(1, stem_stride, stem_stride), padding=(1, 3, 3), bias=False
+        )
         self.stem_norm = nn.BatchNorm2d(width)
         self.blocks = nn.ModuleList()
         channels = width
