@@ -1,11 +1,12 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
-# `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium.
+# `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium,
+# `make gpu` measures a CUDA device.
 PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow cluster browser notebooks lab check setup setup-dev clean
+.PHONY: demo test slow cluster browser gpu notebooks lab check setup setup-dev clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -22,6 +23,9 @@ cluster: setup-dev
 
 browser: setup-dev
 	$(BIN)/pytest -m browser
+
+gpu: setup-dev
+	$(BIN)/python benchmarks/gpu.py
 
 notebooks: setup-dev
 	$(BIN)/python notebooks/run.py

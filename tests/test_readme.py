@@ -9,7 +9,7 @@ import pytest
 from tdd.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
-READMES = [ROOT / name for name in ("README.md", "README.ko.md", "data/README.md", "docs/LOG.md")]
+READMES = [ROOT / name for name in ("README.md", "README.ko.md", "data/README.md", "docs/LOG.md", "docs/departures.md")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
