@@ -137,6 +137,8 @@ def _chosen(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     fakes = fakes[fakes["method"].isin(protocol.methods)] if protocol.methods else fakes
     if not (protocol.datasets or protocol.methods):
         return table
+    if fakes.empty:
+        raise TddError(f"The test videos of {', '.join(protocol.datasets)} are all real, and an AUC needs fakes too.")
     reals = pd.concat([real_class(table, name) for name in dict.fromkeys(fakes["dataset"])])
     return table.loc[table.index.isin([*reals.index, *fakes.index])]  # data sets may share their reals
 

@@ -24,7 +24,9 @@ from tdd.metrics.comparison import Comparison, compare_areas
 from tdd.metrics.inputs import check_level, split_classes
 from tdd.metrics.intervals import Interval, auc_interval, delong_covariance, newcombe_interval
 
-_NO_SPREAD = 1e-12
+_NO_SPREAD = 1e-8
+"""Standard error, in areas, that is rounding: what should be zero comes out as up to some 1e-10, and any real one is
+far above this."""
 
 
 def mean_area_interval(labels: ArrayLike, scores: ArrayLike, level: float = 0.95) -> Interval:

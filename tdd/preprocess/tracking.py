@@ -71,7 +71,8 @@ class Tracker:
         cost = np.array([[distance(track.expected(frame), box[:4]) for box in boxes] for track in known])
         seen: dict[int, Track] = {}
         if cost.size:
-            for row, column in zip(*linear_sum_assignment(np.minimum(cost, 10 * FARTHEST)), strict=True):
+            # What is too far costs alike: were farther dearer, a face that left would take a box from one that stayed.
+            for row, column in zip(*linear_sum_assignment(np.minimum(cost, FARTHEST)), strict=True):
                 if cost[row, column] <= FARTHEST:
                     seen[int(column)] = known[row]
         for column, box in enumerate(boxes):

@@ -7,7 +7,6 @@ from tdd.synth.geometry import MouthShape, lids, lip_line
 from tdd.synth.identity import Identity, Inner
 
 THROAT = np.array([46, 16, 16], np.float32)
-GUM_SHADE = np.array([0.62, 0.50, 0.50], np.float32)
 TONGUE = np.array([184, 92, 92], np.float32)
 
 

@@ -291,3 +291,11 @@ def mixed(store, other):
     both = copy.copy(store)
     both.index = pd.concat([store.index, other.index], ignore_index=True)
     return both
+
+
+def test_a_data_set_of_reals_alone_is_refused_in_one_sentence(trained):
+    store = copy.copy(trained[1])
+    fakes = (store.index["dataset"] == "Celeb-DF-v2") & (store.index["label"] == 1)
+    store.index = store.index[~fakes]
+    with pytest.raises(TddError, match="The test videos of Celeb-DF-v2 are all real, and an AUC needs fakes too"):
+        evaluation_clips(store, load_recipe("tiny"), Protocol(datasets=("Celeb-DF-v2",)))

@@ -43,6 +43,16 @@ def test_equal_runs_are_no_wider_than_one():
     assert compare_mean_areas(LABELS, [run] * 3, [run] * 3).p_value == 1
 
 
+@pytest.mark.parametrize("count", [7, 40, 333])
+def test_methods_that_rank_alike_with_other_scores_differ_by_nothing(count):
+    rng = np.random.default_rng(count)
+    labels = np.repeat([0, 1], count)
+    runs = rng.normal(size=(3, 2 * count)) + labels
+    found = compare_mean_areas(labels, runs, 5 * runs + rng.normal(size=(3, 1)))
+    assert found.difference == pytest.approx(0, abs=1e-9) and found.p_value == pytest.approx(1)
+    assert abs(found.low) < 0.5 and abs(found.high) < 0.5
+
+
 def test_a_perfect_method_is_not_certain():
     found = mean_area_interval(LABELS, np.tile(LABELS * 1.0, (3, 1)))
     assert found.value == found.high == 1 and 0.8 < found.low < 1 and found.method == "newcombe"
