@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,6 @@ SCORE_TICKS = (0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 0
 LEAST_LOGIT = 2.0
 """The axis reaches at least as far to both sides of a score of 0.5."""
 LONGEST_NAME = 40  # a longer one would push the score out of the picture
-LINE = 132
-"""Letters in a line of small print."""
 
 
 def draw_timeline(prediction: Prediction, path: Path) -> Path:
@@ -135,5 +132,4 @@ def _draw_faces(axes: Axes, prediction: Prediction) -> None:
 
 
 def _write_meaning(figure: Figure, prediction: Prediction) -> None:
-    lines = textwrap.wrap(" ".join([prediction.meaning, *prediction.warnings]), LINE)
-    footnote(figure, "\n".join(lines))
+    footnote(figure, " ".join([prediction.meaning, *prediction.warnings]))
