@@ -211,9 +211,9 @@ def test_vivit_sees_every_patch_of_its_frame() -> None:
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     with pytest.raises(TddError, match="cnn_gru_attention, cnn_lstm, csn, vivit"):
         build_backbone("resnet")
-    with pytest.raises(TddError, match=r"csn takes no argument depth; it takes stages, width\."):
+    with pytest.raises(TddError, match=r"csn takes no argument depth; it takes stages, width, stem_stride\."):
         build_backbone("csn", depth=3)
-    assert accepted_arguments("csn") == ("stages", "width")
+    assert accepted_arguments("csn") == ("stages", "width", "stem_stride")
 
 
 @pytest.mark.parametrize(
@@ -257,3 +257,13 @@ def test_integer_video_is_refused(name: str) -> None:
 def test_csn_does_not_train_on_one_clip() -> None:
     with pytest.raises(TddError, match="batch of 2 or more"):
         _small("csn").train()(_video(batch=1))
+
+
+def test_csn_keeps_small_frames_with_a_stem_of_stride_1() -> None:
+    """Stride 2 takes 24 px to 6 before the first block, stride 1 to 12; the features have one shape."""
+    sizes = {}
+    for stride in (2, 1):
+        network = _small("csn", stem_stride=stride)
+        network.blocks[0].register_forward_hook(lambda _, given, __, s=stride: sizes.update({s: given[0].shape[-1]}))
+        assert network(_video()).shape == (2, network.out_channels, 6)
+    assert sizes == {2: 6, 1: 12}
