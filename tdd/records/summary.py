@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
 
+from tdd.errors import TddError
 from tdd.machine.files import check_writable, whole_file, write_atomically
 from tdd.records.record import FAILURE, RECORD, STUDY
 from tdd.records.results import SCORES, find_studies, load_study
@@ -28,8 +30,16 @@ def write_summary(folder: Path, out: Path) -> list[Path]:
         the studies' folders in ``out``.
 
     Raises:
-        TddError: no study there, or ``out`` cannot be written.
+        TddError: no study there, one whose runs lie outside ``folder``, or ``out`` cannot be written.
     """
+    for place in find_studies(folder):
+        for run in load_study(place).runs:
+            # Normalised, not resolved: a folder of links to runs is a good folder.
+            if run.path and os.path.relpath(os.path.normpath(place / run.path), folder).startswith(".."):
+                raise TddError(
+                    f"The runs of {place} lie outside {folder}, so that a copy of it would have none; give the folder "
+                    "that holds both."
+                )
     check_writable(out)
     logits: dict[str, pd.Series] = {}
     facts: list[pd.DataFrame] = []

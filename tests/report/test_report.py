@@ -306,3 +306,17 @@ def test_the_published_study_still_gives_its_published_numbers(tmp_path, name):
     kept = pd.read_csv(place / "report" / "table.csv")
     made = pd.read_csv(write_report(place, tmp_path).files[1])
     pd.testing.assert_frame_equal(made, kept, check_dtype=False, rtol=1e-3)
+
+
+def test_a_summary_never_leaves_its_folder(tmp_path):
+    study = write_study(tmp_path / "runs" / "table")
+    plan = json.loads((study / "study.json").read_text())
+    for name, path in plan["runs"].items():
+        (study / path).rename(tmp_path / "runs" / path.replace("/", "-"))
+        plan["runs"][name] = "../" + path.replace("/", "-")
+    (study / "study.json").write_text(json.dumps(plan))
+    with pytest.raises(TddError, match="lie outside .*; give the folder that holds both"):
+        write_summary(study, tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
+    write_summary(tmp_path / "runs", tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*/record.json"))) == len(plan["runs"])
