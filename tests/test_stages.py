@@ -332,6 +332,17 @@ def test_weights_of_another_backbone_are_refused_and_nothing_is_written(stage1, 
     assert not (tmp_path / "run" / "record.json").exists()
 
 
+def test_both_stages_run_in_mixed_precision_and_say_so(store, tmp_path):
+    mixed = changed(changed(RECIPE, "machine", precision="bf16-mixed"), "stage1", micro_batches=2)
+    first = pretrain(store, "cnn_gru_attention", mixed, tmp_path / "one")
+    second = detect(store, ROWS["ssl_0.3"], mixed, tmp_path / "two", tmp_path / "one")
+    for record in (first, second):
+        assert record["machine"]["precision"] == "bf16-mixed"
+        assert all(math.isfinite(value) for entry in record["history"] for value in entry.values())
+    kept = states(tmp_path / "one")
+    assert all(tensor.dtype != torch.bfloat16 for tensor in kept.values())  # weights stay in single precision
+
+
 def test_records_say_what_they_were_computed_on(stage1):
     machine = stage1[1]["machine"]
     assert machine["device"] == "cpu" and machine["precision"] == "32-true"
