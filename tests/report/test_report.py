@@ -315,7 +315,7 @@ def test_a_summary_never_leaves_its_folder(tmp_path):
         (study / path).rename(tmp_path / "runs" / path.replace("/", "-"))
         plan["runs"][name] = "../" + path.replace("/", "-")
     (study / "study.json").write_text(json.dumps(plan))
-    with pytest.raises(TddError, match="lie outside .*; give the folder that holds both"):
+    with pytest.raises(TddError, match=r"lie outside .*; give the folder that holds both"):
         write_summary(study, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
     write_summary(tmp_path / "runs", tmp_path / "out")
