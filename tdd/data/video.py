@@ -52,14 +52,14 @@ class VideoFile:
     """A video file read in order, one frame at a time; its audio lies on the same clock.
 
     Attributes:
-        origin: time of the first frame, s, on the file's clock; 0 before one was read.
+        first_time: time of the first frame, s, on the file's clock; 0 before one was read.
         decoded: frames read up to now, all of them once :meth:`shown` has ended.
         stated_fps: average frame rate that the container states, Hz; 25 where it states none.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = path
-        self.origin = Fraction(0)
+        self.first_time = Fraction(0)
         self.decoded = 0
         self.stated_fps = float(FPS)
 
@@ -96,7 +96,7 @@ class VideoFile:
                     raise TddError(f"{self.path} is damaged at frame {self.decoded}; copy it again from its source.")
                 before, time = time, _time(frame, time + 1 / rate if self.decoded else Fraction(0))
                 if not self.decoded:
-                    self.origin = time
+                    self.first_time = time
                 elif strict and not before <= time <= before + LONGEST_HOLD:
                     raise TddError(
                         f"{self.path}: frame {self.decoded} comes at {float(time):.2f} s, the one before it at "
@@ -138,11 +138,11 @@ class VideoFile:
                 return
             run = None
             for frame in container.decode(stream):
-                time = _time(frame, run.due if run else self.origin)
+                time = _time(frame, run.due if run else self.first_time)
                 if run is None or abs(time - run.due) > AUDIO_SLACK:
                     if run:
                         yield from run.resample(None)
-                    run = _Run(round((time - self.origin) * sample_rate), time, sample_rate)
+                    run = _Run(round((time - self.first_time) * sample_rate), time, sample_rate)
                 yield from run.resample(frame)
             if run:
                 yield from run.resample(None)

@@ -11,7 +11,7 @@ import pandas as pd
 from tdd.data.augment import eval_view, normalise
 from tdd.data.store import ClipStore
 from tdd.names import CELEB_DF, FACEFORENSICS, FACESHIFTER
-from tdd.plots.style import BLUE, drawing, footnote, origin
+from tdd.plots.style import BLUE, drawing, footnote, source_note
 from tdd.records.results import Run, Study
 
 FRAMES = 5
@@ -71,7 +71,7 @@ def draw_attention(study: Study, run: Run, store: ClipStore, path: Path) -> Path
                 read.set_ylabel("frame that reads")
                 received.set_ylabel("mean weight")
         name = run.path.rsplit("/", 1)[-1]
-        footnote(figure, f"{name}: first clip of a test video each; dotted: every frame alike. {origin(study)}")
+        footnote(figure, f"{name}: first clip of a test video each; dotted: every frame alike. {source_note(study)}")
     return path
 
 

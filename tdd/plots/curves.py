@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from tdd.metrics import roc_band, roc_curve
-from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, origin, row_ink
+from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, row_ink, source_note
 from tdd.records import paper
 from tdd.records.results import Study, on_test_set
 from tdd.report.table import Cell, ResultRow, result_rows, videos_of
@@ -54,7 +54,7 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
         for axes in panels[:, 0]:
             axes.set_ylabel("true positive rate")
         label = next((row.label for row in rows if row.id == banded), banded)
-        footnote(figure, f"Seed {seed}. Band: 95% bootstrap over videos, {label}. {origin(study)}")
+        footnote(figure, f"Seed {seed}. Band: 95% bootstrap over videos, {label}. {source_note(study)}")
     return path
 
 
@@ -114,7 +114,7 @@ def draw_ssl_weight(study: Study, path: Path) -> Path:
             axes.set_ylabel("AUC, %")
         for axes in panels[1]:
             axes.margins(y=0.15)
-        footnote(figure, f"CNN-GRU + attention. {bars(study)}; the paper: one run, no interval. {origin(study)}")
+        footnote(figure, f"CNN-GRU + attention. {bars(study)}; the paper: one run, no interval. {source_note(study)}")
     return path
 
 
@@ -142,7 +142,7 @@ def draw_learning_curve(study: Study, path: Path) -> Path:
             axes.minorticks_off()
         panels[0].set_ylabel("AUC, %")
         dashed = "Dashed: no stage 1. " if "scratch" in rows else ""
-        footnote(figure, f"{dashed}Same epochs: fewer clips are fewer steps too. {bars(study)}. {origin(study)}")
+        footnote(figure, f"{dashed}Same epochs: fewer clips are fewer steps too. {bars(study)}. {source_note(study)}")
     return path
 
 

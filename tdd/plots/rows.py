@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, origin
+from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, source_note
 from tdd.records import paper
 from tdd.records.results import TEST_SETS, Study
 from tdd.report.table import COLUMNS, SEEN, ResultRow, result_rows, videos_of
@@ -42,7 +42,7 @@ def draw_methods(study: Study, path: Path) -> Path:
                 ink = "white" if abs(value - 50) > 38 else INK  # dark letters drown in the ends of the map
                 axes.text(column, line, f"{value:.0f}", ha="center", va="center", color=ink)
         seeds = f"Mean over {len(study.seeds)} seeds. " if len(study.seeds) > 1 else ""
-        footnote(figure, f"{seeds}Left of the rule: never seen in training. {origin(study)}")
+        footnote(figure, f"{seeds}Left of the rule: never seen in training. {source_note(study)}")
     return path
 
 
@@ -66,7 +66,8 @@ def draw_differences(study: Study, path: Path) -> Path:
         seeds = f"{len(study.seeds)} seeds, " if len(study.seeds) > 1 else "one seed, "
         footnote(
             figure,
-            f"Difference to {reference}; {seeds}bars 95%. Filled: corrected p < 0.05; cross: no test. {origin(study)}",
+            f"Difference to {reference}; {seeds}bars 95%. Filled: corrected p < 0.05; cross: no test. "
+            f"{source_note(study)}",
         )
     return path
 
@@ -101,7 +102,7 @@ def draw_scores(study: Study, path: Path) -> Path:
         panels[-1].plot([], [], color=ORANGE, linewidth=5, alpha=0.6, label="fake")
         panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
         seed = min((run.seed for row in rows for run in study.usable(row.id)), default=0)
-        footnote(figure, f"Test videos, seed {seed}; each side a histogram, smoothed. {origin(study)}")
+        footnote(figure, f"Test videos, seed {seed}; each side a histogram, smoothed. {source_note(study)}")
     return path
 
 

@@ -98,7 +98,7 @@ def draw_faces(store: ClipStore, rows: pd.DataFrame, path: Path, root: Path | No
         for left, top, text in labels:
             x, y = left / sheet.shape[1], 1 - (top - 6) / (sheet.shape[0] + foot)
             figure.text(x, y, text, size=7.5, color=INK, va="bottom")
-        figure.text(0.005, 8 / (total * _DPI), _origin(store, root), size=7, color="#555555")
+        figure.text(0.005, 8 / (total * _DPI), _source_note(store, root), size=7, color="#555555")
     return path
 
 
@@ -144,7 +144,7 @@ def draw_quality(store: ClipStore, path: Path) -> Path:
         counts = table["dataset"].value_counts()
         panels[0].set_yticks(range(len(datasets)), [f"{name}\n{counts[name]} videos" for name in datasets])
         panels[0].set_ylim(len(datasets) - 0.5, -0.5)
-        footnote(figure, f"A dot a video, a bar the median. {_origin(store, None)}")
+        footnote(figure, f"A dot a video, a bar the median. {_source_note(store, None)}")
     return path
 
 
@@ -164,6 +164,6 @@ def _draw_dots(axes: Axes, groups: list[pd.Series]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _origin(store: ClipStore, root: Path | None) -> str:
+def _source_note(store: ClipStore, root: Path | None) -> str:
     source = "Synthetic benchmark: drawn faces, no real person. " if store.plan.get("synthetic") else ""
     return source + ("Frame with landmarks, and the aligned crop." if root else "")

@@ -104,7 +104,7 @@ def row_ink(study: Study, row: str) -> str:
     return WEIGHT_BLUES[known.ssl_weight] if known.backbone == "cnn_gru_attention" else BACKBONES[known.backbone]
 
 
-def origin(study: Study) -> str:
+def source_note(study: Study) -> str:
     """What every figure says of numbers that come from synthetic videos."""
     return "Synthetic benchmark." if study.synthetic else ""
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREEN, GREY, drawing, footnote, origin, row_ink
+from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREEN, GREY, drawing, footnote, row_ink, source_note
 from tdd.records.results import Study, first_rows
 from tdd.training.collapse import GROUP
 
@@ -63,7 +63,9 @@ def draw_stage1(study: Study, path: Path) -> Path:
             axes.axis("off")
         handles = _handles(curves, chance=True)
         panels[len(shown)].legend(handles=handles, loc="center left", handlelength=1.8, fontsize=7.5)
-        footnote(figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {origin(study)}")
+        footnote(
+            figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {source_note(study)}"
+        )
     return path
 
 
@@ -85,7 +87,7 @@ def draw_stage2(study: Study, path: Path) -> Path:
         footnote(
             figure,
             "Stage 2, one line a seed: losses on training clips, mean of an epoch; AUC on middle clips of validation "
-            f"videos. {origin(study)}",
+            f"videos. {source_note(study)}",
         )
     return path
 

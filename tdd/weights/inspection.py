@@ -12,7 +12,7 @@ from tdd.weights.detector import part_networks, stored_recipe
 
 
 def weights_text(folder: Path) -> str:
-    """Kind, backbone, parts with tensors and parameters, recipe, metrics and origin of the weights in a folder.
+    """Kind, backbone, parts with tensors and parameters, recipe, metrics and source of the weights in a folder.
 
     Raises:
         TddError: no finished weights there, or weights that do not fit the networks of their recipe.
