@@ -19,7 +19,16 @@ from torch.utils.data import DataLoader
 
 from tdd.config import BATCH, EVALUATION, FROM_STAGE1, NONE, STAGE1, STAGE2, Recipe
 from tdd.data.augment import mask_video, normalise
-from tdd.data.clips import CompanionBatches, DetectionClips, EpochBatches, ScoredClips, loader, pick_words, usable
+from tdd.data.clips import (
+    CompanionBatches,
+    DetectionClips,
+    EpochBatches,
+    ScoredClips,
+    in_order,
+    loader,
+    pick_words,
+    usable,
+)
 from tdd.data.store import ClipStore
 from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
 from tdd.evaluation.selection import evaluation_clips, validation_clips
@@ -117,13 +126,13 @@ class Detection(Stage):
         features = self.detector.backbone(noisy)
         bce = detection_loss(self.detector.head(features), batch["label"], self.shift)
         real = batch["label"] == 0
-        if self.auxiliary is None or int(real.sum()) < 2:  # batch norm needs two clips
+        if self.auxiliary is None or (reals := int(real.sum())) < 2:  # batch norm needs two clips
             self.note({"loss": bce, "bce": bce})
             return bce
         auxiliary = self.auxiliary(features[real], normalise(batch["clean"][real]))
         loss = bce + self.sign * self.ssl_weight * auxiliary
         self.note({"loss": loss, "bce": bce})
-        self.note({"auxiliary": auxiliary}, int(real.sum()))
+        self.note({"auxiliary": auxiliary}, reals)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
@@ -202,8 +211,7 @@ def looked_at(store: ClipStore, recipe: Recipe) -> DataLoader[dict[str, Tensor]]
     middle = clips[videos.cumcount() == videos["start"].transform("size") // 2]
     turn = middle.groupby("method").cumcount()  # taken in turn, so that reals and every method have as many
     chosen = middle.loc[turn.sort_values(kind="stable").index[:count]].sort_index()
-    batches = [list(range(i, min(i + VALIDATION_BATCH, len(chosen)))) for i in range(0, len(chosen), VALIDATION_BATCH)]
-    return loader(ScoredClips(store, chosen, recipe), batches, recipe)
+    return loader(ScoredClips(store, chosen, recipe), in_order(len(chosen), VALIDATION_BATCH), recipe)
 
 
 def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
@@ -212,9 +220,9 @@ def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
     reals = index[(index["dataset"] == FACEFORENSICS) & (index["label"] == 0) & (index["split"] == "train")]
     reals = usable(reals, recipe).head(POSITION_CLIPS)
     middle = reals.assign(start=(reals["frames"] - recipe.clip.frames) // 2)
-    size = max(2, recipe.stage2.batch_size)
-    batches = [list(range(i, min(i + size, len(reals)))) for i in range(0, len(reals), size)]
-    for batch in loader(ScoredClips(store, middle, recipe), [rows for rows in batches if len(rows) > 1], recipe):
+    # Batch norm by the batch needs two clips.
+    batches = [rows for rows in in_order(len(middle), max(2, recipe.stage2.batch_size)) if len(rows) > 1]
+    for batch in loader(ScoredClips(store, middle, recipe), batches, recipe):
         yield batch["video"]
 
 

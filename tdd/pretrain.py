@@ -102,8 +102,9 @@ class Pretraining(Stage):
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
         """Show the collapse watch what becomes of validation clips."""
-        features, projection = self.video(normalise(batch["clean"]))
-        target, video_target = self._targets(normalise(batch["clean"]), batch["mel"])
+        video = normalise(batch["clean"])
+        features, projection = self.video(video)
+        target, video_target = self._targets(video, batch["mel"])
         named = self.prober(features).argmax(1)
         self.watch.update(self.video_predictor(projection), target, video_target, named, batch["word"])
 

@@ -74,14 +74,7 @@ class PretrainingClips(Dataset[dict[str, Any]]):
         word = self.words.get(row["word"], UNKNOWN_WORD)
         if not self.train:
             view = eval_view(frames, clip)
-            seen = {
-                "clean": view,
-                "noisy": view,
-                "mel": mel,
-                "word": word,
-                "row": draw.row,
-            }
-            return seen | _masks(NO_NOISE)
+            return {"clean": view, "noisy": view, "mel": mel, "word": word, "row": draw.row} | _masks(NO_NOISE)
         hidden = draw_noise(rng, noise, clip, N_MELS)
         noisy = train_view(frames, rng, clip, noise.flip)
         return {
@@ -221,11 +214,14 @@ class CompanionBatches(_Batches):
         super().__init__(n_rows, batch_size, leader.steps, (*leader.seed, 1), leader.parts)
 
 
+def in_order(n_rows: int, batch_size: int) -> list[list[int]]:
+    """Batches of all rows in order; the last may be smaller."""
+    return [list(range(i, min(i + batch_size, n_rows))) for i in range(0, n_rows, batch_size)]
+
+
 def fixed_batches(n_rows: int, batch_size: int) -> list[list[Draw]]:
     """Batches of all rows in order, for validation; nothing in them is random."""
-    return [
-        [Draw(row, (0, row)) for row in range(i, min(i + batch_size, n_rows))] for i in range(0, n_rows, batch_size)
-    ]
+    return [[Draw(row, (0, row)) for row in rows] for rows in in_order(n_rows, batch_size)]
 
 
 def on_gpu(machine: MachineConfig) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 
 from tdd.config import Recipe
 from tdd.data.augment import normalise
-from tdd.data.clips import ScoredClips, loader, on_gpu
+from tdd.data.clips import ScoredClips, in_order, loader, on_gpu
 from tdd.data.store import SIZES, ClipStore
 from tdd.errors import TddError
 from tdd.evaluation.selection import PAPER_PROTOCOL, Protocol, clip_starts, evaluation_clips, real_class
@@ -74,11 +74,10 @@ def score_clips(
         TddError: a clip was not scored exactly once (a fault of this program, never passed over).
     """
     size = recipe.evaluation.batch_size
-    batches = [list(range(i, min(i + size, len(clips)))) for i in range(0, len(clips), size)]
     device = next(detector.parameters()).device
     numbers, logits, done = [], [], 0
     detector.eval()  # batch norm must not make a score depend on the other clips of its batch
-    for batch in loader(ScoredClips(store, clips, recipe, frame_step), batches, recipe):
+    for batch in loader(ScoredClips(store, clips, recipe, frame_step), in_order(len(clips), size), recipe):
         logits.append(detector(normalise(batch["video"].to(device))).float().cpu())  # numpy has no bfloat16
         numbers.append(batch["number"])
         done += len(batch["number"])
