@@ -71,7 +71,7 @@ class Amplitudes:
 
 # benchmarks/shortcuts.py holds them to areas of 0.60 for any one trivial number, and 0.65 for all of a view.
 AMPLITUDES: dict[str, Amplitudes] = {
-    "Deepfakes": Amplitudes("face", feather=0.10, shake=2.2, hunt=1.3, parts=2.5, blur=0.16, swim=0.050),
+    "Deepfakes": Amplitudes("face", feather=0.10, shake=2.2, hunt=1.3, parts=2.5, blur=0.10, swim=0.050),
     "FaceSwap": Amplitudes(
         "face",
         feather=0.03,
@@ -89,7 +89,7 @@ AMPLITUDES: dict[str, Amplitudes] = {
     ),
     "NeuralTextures": Amplitudes("mouth", feather=0.07, shake=1.8, hunt=1.0, blur=0.52, swim=0.070),
     "FaceShifter": Amplitudes(
-        "face", feather=0.12, sway=2.4, drift=1.2, parts=3.0, blur=0.08, swim=0.055, grain=0.10, tint=0.4
+        "face", feather=0.12, sway=2.4, drift=1.2, parts=3.0, blur=0.02, swim=0.062, grain=0.06, tint=0.4
     ),
     "Celeb-DF": Amplitudes(
         "face", feather=0.14, shake=2.2, sway=1.6, flicker=0.8, parts=2.0, blur=0.25, swim=0.064, tint=0.3
