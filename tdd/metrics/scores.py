@@ -62,7 +62,7 @@ def _check_clips(clips: pd.DataFrame) -> None:
             f"frame {first['start']}; the network diverged or its input was broken: train it again."
         )
     if not clips["label"].isin((0, 1)).all():
-        raise TddError(f"Labels must be 0 (real) or 1 (fake), found {sorted(set(clips['label']) - {0, 1})}.")
+        raise TddError(f"Labels must be 0 (real) or 1 (fake), found {sorted(set(clips['label']) - {0, 1}, key=str)}.")
     again = clips.duplicated(["video_id", "start"])
     if again.any():
         first = clips[again].iloc[0]

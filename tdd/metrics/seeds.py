@@ -85,8 +85,8 @@ def compare_mean_areas(labels: ArrayLike, first: ArrayLike, second: ArrayLike, l
     differences = areas[:seeds] - areas[seeds:]
     difference = float(differences.mean())
     spread, reach = _spread(max(0.0, weights @ covariance @ weights), differences, level)
-    if spread < _NO_SPREAD:  # every seed gives both the same order of videos
-        return compare_areas(labels, one.mean(0), two.mean(0), level)
+    if spread < _NO_SPREAD:  # every seed gives both the same order of videos: one seed says it all
+        return compare_areas(labels, one[0], two[0], level)
     p_value = float(2 * student.sf(abs(difference) / spread, _freedom(spread, differences)))
     means = float(areas[:seeds].mean()), float(areas[seeds:].mean())
     limits = difference - reach * spread, difference + reach * spread

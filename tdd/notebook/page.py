@@ -24,6 +24,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -170,7 +171,7 @@ def _film(caption: str, frames: np.ndarray, audio: np.ndarray | None, width: int
     start = "muted autoplay" if audio is None else ""  # browsers start nothing by themselves that can be heard
     return (
         f'<figure style="display: inline-block; margin: 0 12px 0 0"><video controls loop {start} width="{width}" '
-        f'src="data:video/mp4;base64,{data}"></video><figcaption>{caption}</figcaption></figure>'
+        f'src="data:video/mp4;base64,{data}"></video><figcaption>{escape(caption)}</figcaption></figure>'
     )
 
 

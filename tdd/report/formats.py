@@ -156,6 +156,11 @@ def _latex_row(report: Report, index: int) -> str:
     return " & ".join(cells).replace("–", "--") + r" \\"
 
 
+_LATEX_SIGNS = {sign: f"\\{sign}" for sign in "%_&#${}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$",
+}  # fmt: skip
+
+
 def _latex(text: str) -> str:
     """Plain text with LaTeX's own signs escaped."""
-    return "".join(f"\\{sign}" if sign in "%_&#$" else sign for sign in text)
+    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in text)

@@ -157,6 +157,12 @@ def test_every_clip_is_scored_exactly_once(trained, size):
     assert len(clips) == 6 * 6 * 2 + 2 * 6 * 3
 
 
+def test_no_clips_get_no_logits(trained):
+    clips = evaluation_clips(trained[1], load_recipe("tiny")).iloc[:0]
+    scored = score_clips(Counting(), trained[1], clips, load_recipe("tiny"))
+    assert scored.empty and scored["logit"].dtype == np.float32
+
+
 def test_a_lost_clip_is_never_passed_over(trained, monkeypatch):
     store, recipe = trained[1], load_recipe("tiny")
     clips = evaluation_clips(store, recipe)

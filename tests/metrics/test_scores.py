@@ -39,6 +39,7 @@ def test_logits_beyond_the_sigmoid_still_rank():
         (lambda t: t.assign(logit=[np.nan, 1.0, 2.0]), "not finite"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "more than once.*'a' at frame 0"),
         (lambda t: t.assign(label=2), "0 .real. or 1 .fake."),
+        (lambda t: t.assign(label=["real", 2, 0]), "found .2, 'real'."),
         (lambda t: t.assign(label=[0, 1, 1]), "differ in label"),
         (lambda t: t.drop(columns="start"), "lacks start"),
         (lambda t: t.iloc[:0], "no clip"),

@@ -43,6 +43,13 @@ def test_equal_runs_are_no_wider_than_one():
     assert compare_mean_areas(LABELS, [run] * 3, [run] * 3).p_value == 1
 
 
+def test_runs_that_each_rank_alike_differ_by_nothing_though_their_sums_do():
+    """Logits have another scale in each seed: their sum may rank videos as no seed does."""
+    runs = np.random.default_rng(5).normal(size=(2, len(LABELS))) + LABELS
+    found = compare_mean_areas(LABELS, runs, runs * [[1.0], [100.0]])
+    assert found.difference == 0 and found.p_value == 1
+
+
 @pytest.mark.parametrize("count", [7, 40, 333])
 def test_methods_that_rank_alike_with_other_scores_differ_by_nothing(count):
     rng = np.random.default_rng(count)

@@ -49,6 +49,10 @@ def test_a_film_decodes_to_its_frames_and_its_sound(tmp_path):
     assert np.abs(np.fft.rfft(heard[2000:14_000])).argmax() == round(440 * 12_000 / 16_000)
 
 
+def test_a_caption_is_text_and_no_markup():
+    assert "<figcaption>a &lt;b&gt; &amp; c</figcaption>" in play({"a <b> & c": FRAMES}).data
+
+
 def test_a_long_large_video_is_read_short_and_small(tmp_path):
     path = tmp_path / "large.mp4"
     write_video(path, [np.full((300, 410, 3), 4 * t, np.uint8) for t in range(60)], crf=10)

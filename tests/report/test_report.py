@@ -13,6 +13,7 @@ from tdd.names import SEEN_METHODS
 from tdd.records import paper
 from tdd.records.results import SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
 from tdd.records.summary import write_summary
+from tdd.report.formats import _latex
 from tdd.report.report import WIDTH
 from tdd.report.table import ranking
 from tdd.report.write import write_report
@@ -277,6 +278,13 @@ def test_latex_holds_the_numbers_and_escapes_its_signs(tmp_path):
     rows = [line for line in text.splitlines() if line.endswith(r"\\") and line.startswith("ssl")]
     assert len(rows) == 4 and all(line.count("&") == 5 for line in rows)
     assert SYNTHETIC_SENTENCE in text
+
+
+def test_every_sign_of_latex_is_escaped():
+    assert _latex(r"50% of a_b & {x} #1 $ ~^\\") == (
+        r"50\% of a\_b \& \{x\} \#1 \$ \textasciitilde{}\textasciicircum{}\textbackslash{}\textbackslash{}"
+    )
+    assert _latex("−2.6 – ±") == "$-$2.6 – ±"  # the last two are set where the dash and the sign are known
 
 
 def test_every_study_below_a_folder_is_found(tmp_path):
