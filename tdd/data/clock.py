@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from statistics import median_low
 from typing import TypeVar
 
 from tdd.config import RELABELLED
@@ -18,9 +19,9 @@ def to_25_fps(timed: Iterable[tuple[Fraction, Frame]], frame_rate: str) -> Itera
     """Repeat or leave out frames so that 25 a second are left.
 
     ``timestamps``: frame k of the clip is the frame whose time is nearest to k / 25 s after the first one's, the
-    earlier of two at the same distance. The clip ends as if one more frame followed the last at the distance of the
-    last two. So the clip lasts as long as the video, and no frame is more than half a frame's time off beside the
-    sound.
+    earlier of two at the same distance. The clip ends as if one more frame followed the last at the usual distance (the
+    median). So the clip lasts as long as the video, whatever the last gap, and no frame is more than half a frame's
+    time off beside the sound.
 
     ``relabelled``: every frame once, whatever its time, as RealForensics (arXiv 2201.07131) does it. A video at 30 fps
     is then slowed down to 5/6 of its speed, and its sound is not.
@@ -37,12 +38,15 @@ def to_25_fps(timed: Iterable[tuple[Fraction, Frame]], frame_rate: str) -> Itera
         first, frame = next(rest)
     except StopIteration:
         return
-    shown, last, gap = 0, first, Fraction(1, FPS)
+    shown, last = 0, first
+    gaps: list[Fraction] = []
     for time, following in rest:
         while first + Fraction(shown, FPS) <= (last + time) / 2:
             yield frame
             shown += 1
-        last, gap, frame = time, time - last, following
+        gaps.append(time - last)
+        last, frame = time, following
+    gap = median_low(gaps) if gaps else Fraction(1, FPS)
     while first + Fraction(shown, FPS) <= last + gap / 2:
         yield frame
         shown += 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,10 @@ import numpy as np
 
 from tdd.config import RELABELLED, TIMESTAMPS
 from tdd.data.clock import FPS, to_25_fps
+from tdd.data.container import open_media, sound_stream, video_stream
+from tdd.data.picture import Screen
+from tdd.data.sound import NO_SOUND, SoundTrack
+from tdd.data.whole import SLACK, packet_end, stated_end
 from tdd.errors import TddError
 from tdd.machine.files import whole_file
 
@@ -27,8 +31,8 @@ SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 LONGEST_HOLD = 10
 """Seconds that one frame may stay; a longer gap between two times is taken for damage."""
 
-AUDIO_SLACK = Fraction(1, 50)
-"""Seconds, half a frame: a block of audio may miss the end of the one before by that and still be joined to it."""
+DECODING_TIMES = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo"})
+"""FFmpeg's formats that keep no times of display: there the order of decoding places the frames, as in FFmpeg."""
 
 _CPU_AVX512_SKX = 256
 """OpenCV's number, which it does not name in Python, for those parts of AVX-512 that x264 asks for as well."""
@@ -41,11 +45,32 @@ class ShownFrame:
     source: int
     """Which frame of the file it is, counted from 0 in the order of display."""
     decoded: av.VideoFrame
+    screen: Screen
 
     def rgb(self) -> np.ndarray:
-        """The picture as it is meant to be seen: uint8, shape (H, W, 3), turned as the file's metadata say."""
-        pixels = self.decoded.reformat(format="rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, round(self.decoded.rotation / 90)))
+        """The picture as a player shows it: uint8, shape (H, W, 3), the same for all frames of the file.
+
+        Turned or mirrored as the file's metadata say, with square pixels; see :class:`tdd.data.picture.Screen`.
+
+        Raises:
+            TddError: FFmpeg cannot convert it, or the metadata would show it askew.
+        """
+        return self.screen.picture(self.decoded)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture, px."""
+        return self.screen.size or self.screen.own_size(self.decoded)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a look at a file tells without reading it whole."""
+
+    fps: float
+    """Average frame rate that the file states, Hz; 25 where it states none."""
+    sound: bool
+    """Whether it holds sound that can be decoded."""
 
 
 class VideoFile:
@@ -55,6 +80,8 @@ class VideoFile:
         first_time: time of the first frame, s, on the file's clock; 0 before one was read.
         decoded: frames read up to now, all of them once :meth:`shown` has ended.
         stated_fps: average frame rate that the container states, Hz; 25 where it states none.
+        sound_fault: what is wrong with the sound, as the end of a sentence that begins with it; empty when nothing is,
+            and before :meth:`sound` has ended.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -62,140 +89,158 @@ class VideoFile:
         self.first_time = Fraction(0)
         self.decoded = 0
         self.stated_fps = float(FPS)
+        self.sound_fault = ""
+        self._over: Fraction | None = None
 
     def shown(self, frame_rate: str) -> Iterator[ShownFrame]:
-        """The frames of the first video stream at 25 fps.
+        """The frames of the video stream at 25 fps.
 
         Args:
             frame_rate: ``timestamps`` or ``relabelled``; see :func:`tdd.data.clock.to_25_fps`.
 
         Raises:
             TddError: the file cannot be opened, holds no video stream, decodes to no frame, or is damaged: frames that
-                do not decode, or times that run backwards or leap (``timestamps`` only).
+                do not decode, times that run backwards or leap (``timestamps`` only), or an end before the stated one.
         """
         yield from to_25_fps(self._timed(strict=frame_rate == TIMESTAMPS), frame_rate)
+
+    def look(self, first_frame: bool = False) -> Header:
+        """Open the file, and decode its first frame if asked to: what speaks against a video without reading it whole.
+
+        Raises:
+            TddError: as :meth:`shown`, and where the first frame cannot be shown.
+        """
+        if first_frame:
+            for _, frame in islice(self._timed(strict=False), 1):
+                frame.rgb()
+        with open_media(self.path) as container:
+            stream = video_stream(container, self.path)
+            Screen(self.path, stream.sample_aspect_ratio)
+            sound = sound_stream(container)
+            return Header(float(_stated_rate(container, stream)), sound is not None and sound.codec_context is not None)
 
     def read_fps(self) -> float:
         """Average frame rate that the file's header states, Hz; 25 where it states none.
 
         Raises:
-            TddError: the file cannot be opened or holds no video stream.
+            TddError: as :meth:`look`.
         """
-        with self._open("video") as (_, stream):
-            return float(stream.average_rate or FPS)
+        return self.look().fps
 
     def _timed(self, strict: bool) -> Iterator[tuple[Fraction, ShownFrame]]:
         """All frames with their times; ``strict`` refuses times that cannot be."""
         self.decoded = 0
-        time = Fraction(0)
-        with self._open("video") as (container, stream):
-            rate = Fraction(stream.average_rate or FPS)
+        with open_media(self.path) as container:
+            stream = video_stream(container, self.path)
+            screen = Screen(self.path, stream.sample_aspect_ratio)
+            rate = _stated_rate(container, stream)
             self.stated_fps = float(rate)
-            for frame in container.decode(stream):
+            by_decoding = container.format.name in DECODING_TIMES
+            before, gap, longest = Fraction(0), 1 / rate, Fraction(0)
+            reach = _Reach(container)
+            for frame in reach.frames(stream):
                 if frame.is_corrupt:
                     raise TddError(f"{self.path} is damaged at frame {self.decoded}; copy it again from its source.")
-                before, time = time, _time(frame, time + 1 / rate if self.decoded else Fraction(0))
+                time = _time(frame, by_decoding, before + gap if self.decoded else Fraction(0))
                 if not self.decoded:
                     self.first_time = time
+                    screen.size = screen.own_size(frame)
                 elif strict and not before <= time <= before + LONGEST_HOLD:
                     raise TddError(
                         f"{self.path}: frame {self.decoded} comes at {float(time):.2f} s, the one before it at "
                         f"{float(before):.2f} s; copy the file again, or set clip.frame_rate to {RELABELLED} in the "
                         "recipe."
                     )
+                else:
+                    gap = max(time - before, Fraction(0))
+                    longest = max(longest, gap)
+                before = time
                 self.decoded += 1
-                yield time, ShownFrame(self.decoded - 1, frame)
-        if not self.decoded:
-            raise TddError(f"{self.path} decodes to no frame; copy it again from its source.")
+                yield time, ShownFrame(self.decoded - 1, frame, screen)
+            if not self.decoded:
+                raise TddError(f"{self.path} decodes to no frame; copy it again from its source.")
+            self._over = before + min(gap, 1 / rate)
+            missing = reach.missing(longest)
+            if missing:
+                raise TddError(
+                    f"{self.path} is cut off: it ends {float(missing):.2f} s before the duration that it states; copy "
+                    "it again from its source."
+                )
 
-    def sound(self, sample_rate: int = SAMPLE_RATE) -> Iterator[np.ndarray]:
-        """The first audio stream, mono, from the instant of the first frame on, in pieces.
+    def sound(self, sample_rate: int = SAMPLE_RATE, *, needed: bool = False) -> Iterator[np.ndarray]:
+        """The sound, mono, from the instant of the first frame on, in pieces.
 
         To be read after :meth:`shown`, which finds that instant. What is heard earlier (an encoder's priming, sound
-        that begins before the picture) is left out; silence stands where the stream begins late or has a gap.
+        that begins before the picture) is left out; silence stands where the stream begins late, has a gap, or cannot
+        be decoded. What is missing is told by ``sound_fault``.
+
+        Args:
+            sample_rate: Hz.
+            needed: whether the video is of no use without its sound.
 
         Yields:
-            float32 samples in [-1, 1], shape (N,), at ``sample_rate`` Hz; nothing when the file has no audio.
+            float32 samples in [-1, 1], shape (N,), at ``sample_rate`` Hz; nothing when the file has no sound.
 
         Raises:
-            TddError: the audio cannot be decoded.
+            TddError: the file cannot be opened; with ``needed``, after the last piece, any fault of the sound.
         """
-        heard = 0  # samples given up to now
-        for start, samples in self._blocks(sample_rate):
-            while start > heard:
-                silence = min(start - heard, sample_rate)
-                yield np.zeros(silence, np.float32)
-                heard += silence
-            samples = samples[heard - start :]
-            if len(samples):
-                yield samples
-                heard += len(samples)
-
-    def _blocks(self, sample_rate: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Resampled blocks of audio, each with the number of its first sample, counted from the first frame."""
-        with self._open("audio") as (container, stream):
-            if stream is None:
-                return
-            run = None
-            for frame in container.decode(stream):
-                time = _time(frame, run.due if run else self.first_time)
-                if run is None or abs(time - run.due) > AUDIO_SLACK:
-                    if run:
-                        yield from run.resample(None)
-                    run = _Run(round((time - self.first_time) * sample_rate), time, sample_rate)
-                yield from run.resample(frame)
-            if run:
-                yield from run.resample(None)
-
-    @contextmanager
-    def _open(self, kind: str) -> Iterator[tuple[Any, Any]]:
-        """The container and its first stream of that kind; whatever FFmpeg says becomes one sentence."""
-        what = f"{self.path}" if kind == "video" else f"the audio of {self.path}"
-        try:
-            options = {"protocol_whitelist": "file"}  # a play list in a video's clothes fetches nothing
-            with av.open(str(self.path), options=options, metadata_errors="replace") as container:
-                streams = container.streams.video if kind == "video" else container.streams.audio
-                if kind == "video" and not streams:
-                    raise TddError(f"{self.path} holds no video stream; expected a video file such as H.264 in mp4.")
-                stream = streams[0] if streams else None
-                if stream is not None:
-                    if stream.codec_context is None:
-                        raise TddError(
-                            f"{what} is in a codec that FFmpeg does not know; copy it again from its source."
-                        )
-                    stream.codec_context.thread_count = 1  # videos are read many at a time, one a process
-                yield container, stream
-        except (av.FFmpegError, OSError) as error:
-            raise TddError(f"{what} cannot be decoded ({error}); copy it again from its source.") from error
+        track = SoundTrack(self.path, self.first_time, sample_rate)
+        yield from track.pieces(self._over)
+        self.sound_fault = track.fault
+        if needed and track.fault:
+            raise TddError(_sound_sentence(self.path, track.fault))
 
 
-class _Run:
-    """A run of audio without gaps, resampled to mono."""
+class _Reach:
+    """How far what a container holds reaches, beside how far its header says that it does."""
 
-    def __init__(self, start: int, time: Fraction, sample_rate: int) -> None:
-        self.start, self.due = start, time
-        self.resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+    def __init__(self, container: Any) -> None:
+        self.container = container
+        self.start: Fraction | None = None
+        self.end = Fraction(0)
 
-    def resample(self, frame: av.AudioFrame | None) -> Iterator[tuple[int, np.ndarray]]:
-        """What is ready after ``frame`` (``None``: the rest), with the number of its first sample."""
-        if frame:
-            self.due += Fraction(frame.samples, frame.sample_rate)
-            frame.pts = None  # the run's own count places the samples
-        for out in self.resampler.resample(frame):
-            samples = out.to_ndarray()[0]
-            yield self.start, samples
-            self.start += len(samples)
+    def frames(self, stream: Any) -> Iterator[av.VideoFrame]:
+        """The frames of one stream, in the order of display, while all streams are read: a file may end with sound."""
+        for packet in self.container.demux():
+            end = packet_end(packet)
+            if end is not None:
+                self.start = end if self.start is None else min(self.start, end)
+                self.end = max(self.end, end)
+            if packet.stream.index == stream.index:
+                yield from packet.decode()
+
+    def missing(self, longest: Fraction) -> Fraction:
+        """Seconds that a file read to its end is short of the stated duration; 0 for a whole one.
+
+        Args:
+            longest: the longest time that a frame stood, s: the last one may stand as long, and not all formats say so.
+        """
+        stated = stated_end(self.container)
+        # A duration counts from 0 in some formats and from the first packet in others.
+        reached = max(self.end, self.end - (self.start or Fraction(0)))
+        short = Fraction(0) if stated is None else stated - reached
+        return short if short > max(SLACK, longest) else Fraction(0)
 
 
-def _time(frame: av.VideoFrame | av.AudioFrame, otherwise: Fraction) -> Fraction:
-    """When a frame is shown or heard, s; ``otherwise`` where the file does not say."""
-    if frame.pts is None or frame.time_base is None:
-        return otherwise
-    return frame.pts * Fraction(frame.time_base)
+def _stated_rate(container: Any, stream: Any) -> Fraction:
+    """Average frame rate that a file states, Hz; 25 where it states none."""
+    # An AVI file may count a finer clock than its frames (600 ticks a second); its codec knows better.
+    rate = stream.guessed_rate if container.format.name in DECODING_TIMES else stream.average_rate
+    return Fraction(rate or stream.guessed_rate or FPS)
+
+
+def _sound_sentence(path: Path | str, fault: str) -> str:
+    return f"The sound of {path} {fault}; copy the file again from its source."
+
+
+def _time(frame: av.VideoFrame, by_decoding: bool, otherwise: Fraction) -> Fraction:
+    """When a frame is shown, s; ``otherwise`` where the file does not say."""
+    ticks = frame.dts if by_decoding else frame.pts
+    return otherwise if ticks is None or frame.time_base is None else ticks * Fraction(frame.time_base)
 
 
 def read_video(path: Path | str) -> tuple[np.ndarray, float]:
-    """Decode all frames of the first video stream, each once.
+    """Decode all frames of the video stream, each once.
 
     Returns:
         frames: RGB, uint8, shape (T, H, W, 3).
@@ -210,16 +255,21 @@ def read_video(path: Path | str) -> tuple[np.ndarray, float]:
 
 
 def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray | None:
-    """Decode the first audio stream to mono, on a clock that starts with the file's own.
+    """Decode the sound to mono, on a clock that starts with the file's own.
 
     Returns:
         float32 samples in [-1, 1], shape (N,), at ``sample_rate`` Hz; ``None`` when the file has no audio.
 
     Raises:
-        TddError: the file cannot be opened or its audio cannot be decoded.
+        TddError: the file cannot be opened or some of its audio cannot be decoded.
     """
-    pieces = list(VideoFile(path).sound(sample_rate))
-    return np.concatenate(pieces) if pieces else None
+    video = VideoFile(path)
+    pieces = list(video.sound(sample_rate))
+    if not pieces and video.sound_fault == NO_SOUND:
+        return None
+    if video.sound_fault:
+        raise TddError(_sound_sentence(path, video.sound_fault))
+    return np.concatenate(pieces)
 
 
 def x264_options() -> dict[str, str]:

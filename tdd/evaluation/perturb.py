@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from tdd.data.clock import FPS
+from tdd.data.picture import Screen
 from tdd.data.video import ShownFrame, VideoFile, x264_options
 from tdd.errors import TddError
 
@@ -163,15 +164,16 @@ class CorruptedVideo(VideoFile):
             return
         apply = CORRUPTIONS[self.code].apply
         if apply is None:
-            yield from _recompressed(timed, self.strength)
+            yield from _recompressed(timed, self.strength, Screen(self.path))
             return
         for time, frame in timed:
             # Damaged when looked at: frames that 25 fps passes over cost nothing.
-            yield time, _Damaged(frame.source, frame.decoded, apply, self.strength, (*self.seed, self.level))
+            seed = (*self.seed, self.level)
+            yield time, _Damaged(frame.source, frame.decoded, frame.screen, apply, self.strength, seed)
 
     def _measured(self, timed: Iterable[tuple[Fraction, ShownFrame]]) -> Iterator[tuple[Fraction, ShownFrame]]:
         for time, frame in timed:
-            self.shorter_side = min(frame.decoded.height, frame.decoded.width)
+            self.shorter_side = min(frame.size)
             yield time, frame
 
 
@@ -195,20 +197,21 @@ class _Recompressed(ShownFrame):
         return super().rgb()[: self.height, : self.width]
 
 
-def _recompressed(timed: Iterable[tuple[Fraction, ShownFrame]], crf: float) -> Iterator[tuple[Fraction, ShownFrame]]:
+def _recompressed(
+    timed: Iterable[tuple[Fraction, ShownFrame]], crf: float, upright: Screen
+) -> Iterator[tuple[Fraction, ShownFrame]]:
     """Frames as they come back from the encoder, with the times and numbers that they had."""
     # Encoder and decoder give a frame back some frames later: what belongs to it waits here.
-    waiting: deque[tuple[Fraction, ShownFrame, tuple[int, int]]] = deque()
+    waiting: deque[tuple[Fraction, ShownFrame]] = deque()
 
     def images() -> Iterator[np.ndarray]:
         for time, frame in timed:
-            image = frame.rgb()
-            waiting.append((time, frame, image.shape[:2]))
-            yield image
+            waiting.append((time, frame))
+            yield frame.rgb()
 
     for decoded in H264(crf).through(images()):
-        time, frame, size = waiting.popleft()
-        yield time, _Recompressed(frame.source, decoded, *size)
+        time, frame = waiting.popleft()
+        yield time, _Recompressed(frame.source, decoded, upright, *frame.size)
 
 
 class H264:

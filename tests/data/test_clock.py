@@ -1,4 +1,6 @@
 from fractions import Fraction
+from itertools import pairwise
+from statistics import median_low
 
 import pytest
 from hypothesis import given
@@ -43,12 +45,19 @@ def test_25_fps_stays_frame_for_frame_and_relabelling_keeps_every_frame():
 def test_each_instant_shows_the_nearest_frame_of_any_timing(milliseconds, origin):
     times = [Fraction(ms + origin, 1000) for ms in milliseconds]
     numbers = shown(times)
-    end = times[-1] + (times[-1] - times[-2]) / 2
+    end = times[-1] + median_low(after - before for before, after in pairwise(times)) / 2
     instants = [times[0] + Fraction(k, 25) for k in range(100) if times[0] + Fraction(k, 25) <= end]
     assert len(numbers) == len(instants)
     for instant, number in zip(instants, numbers, strict=True):
         assert abs(times[number] - instant) == min(abs(time - instant) for time in times)
     assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("last", [Fraction(1, 25), 1, 9])
+def test_a_long_last_gap_makes_no_frozen_tail(last):
+    times = [Fraction(n, 25) for n in range(50)]
+    numbers = shown([*times, times[-1] + last])
+    assert len(numbers) == 25 * (times[-1] + last) + 1  # nothing after the last frame's own 1/25 s
 
 
 @pytest.mark.parametrize("rule", ["timestamps", "relabelled"])

@@ -1,0 +1,76 @@
+"""Open a media file as a player does: which of its streams is taken, and what FFmpeg says as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from tdd.data.whole import is_cut_short
+from tdd.errors import TddError
+
+_OPTIONS = {"protocol_whitelist": "file"}
+"""A play list in a video's clothes fetches nothing."""
+
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
+_LAST = Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired
+"""Sound beside the film's own."""
+
+
+@contextmanager
+def open_media(path: Path | str) -> Iterator[Any]:
+    """An open container; every use within says what is wrong in one sentence.
+
+    Raises:
+        TddError: the file cannot be opened or read, or ends before it should.
+    """
+    try:
+        # "file:" so that no part of a name is taken for a protocol; tags in other encodings than UTF-8 are no reason
+        # to refuse a video.
+        with av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace") as container:
+            if is_cut_short(Path(path), container.format.name):
+                raise TddError(f"{path} is cut off: it is shorter than it says; copy it again from its source.")
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        raise TddError(
+            f"{path} cannot be decoded ({error.strerror or error}); copy it again from its source."
+        ) from error
+
+
+def video_stream(container: Any, path: Path | str) -> Any:
+    """The video stream that a player shows: of those flagged as default, else of all, the first that can be decoded.
+
+    Pictures that are attached to a file (a cover) are none.
+
+    Raises:
+        TddError: there is none, or it is in a codec that FFmpeg does not know.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
+    if not streams:
+        raise TddError(f"{path} holds no video stream; expected a video file such as H.264 in mp4.")
+    stream = min(streams, key=_rank)
+    if stream.codec_context is None:  # FFmpeg's wrapper would crash the process when it is asked to decode
+        raise TddError(f"{path} is in a codec that FFmpeg does not know; copy it again from its source.")
+    stream.codec_context.thread_count = 1  # videos are read many at a time, one a process
+    return stream
+
+
+def sound_stream(container: Any) -> Any | None:
+    """The sound stream that a player plays, chosen as :func:`video_stream`; comments and the like come last.
+
+    Of several programmes of a transport stream, one of the video's.
+    """
+    streams = list(container.streams.audio)
+    if container.format.name == "mpegts" and len(streams) > 1 and container.streams.video:
+        shown = min(container.streams.video, key=_rank)
+        return container.streams.best("audio", related=shown)
+    return min(streams, key=_rank, default=None)
+
+
+def _rank(stream: Any) -> tuple[bool, bool, bool, int]:
+    flags = stream.disposition
+    return stream.codec_context is None, bool(flags & _LAST), not flags & Disposition.default, stream.index
