@@ -26,14 +26,12 @@ def open_media(path: Path | str) -> Iterator[Any]:
     """An open container; every use within says what is wrong in one sentence.
 
     Raises:
-        TddError: the file cannot be opened or read, or ends before it should.
+        TddError: the file cannot be opened or read.
     """
     try:
         # "file:" so that no part of a name is taken for a protocol; tags in other encodings than UTF-8 are no reason
         # to refuse a video.
         with av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace") as container:
-            if is_cut_short(Path(path), container.format.name):
-                raise TddError(f"{path} is cut off: it is shorter than it says; copy it again from its source.")
             yield container
     except (av.FFmpegError, OSError) as error:
         raise TddError(
@@ -47,8 +45,10 @@ def video_stream(container: Any, path: Path | str) -> Any:
     Pictures that are attached to a file (a cover) are none.
 
     Raises:
-        TddError: there is none, or it is in a codec that FFmpeg does not know.
+        TddError: there is none, it is in a codec that FFmpeg does not know, or the file is shorter than it says.
     """
+    if is_cut_short(Path(path), container.format.name):
+        raise TddError(f"{path} is cut off: it is shorter than it says; copy it again from its source.")
     streams = [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
     if not streams:
         raise TddError(f"{path} holds no video stream; expected a video file such as H.264 in mp4.")

@@ -206,7 +206,8 @@ class _Reach:
             if end is not None:
                 self.start = end if self.start is None else min(self.start, end)
                 self.end = max(self.end, end)
-            if packet.stream.index == stream.index:
+            # A packet with a time and no contents repeats the frame before it; FFmpeg's decoders take none.
+            if packet.stream.index == stream.index and (packet.size or end is None):
                 yield from packet.decode()
 
     def missing(self, longest: Fraction) -> Fraction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -14,8 +15,8 @@ SLACK = Fraction(1, 4)
 _HEAD = 1024
 """Bytes that are read where a unit begins: the longest head (of an Ogg page) has 282, five transport packets 1020."""
 
-_STATING = frozenset({"mov", "matroska", "avi", "asf", "flv", "mxf"})
-"""FFmpeg's formats whose header states a duration; of any other FFmpeg estimates one from what is there."""
+_STATING = frozenset({"mov", "matroska", "flv", "mxf"})
+"""FFmpeg's formats whose header states a duration that holds. AVI and ASF count delays in it, others are estimated."""
 
 
 def is_cut_short(path: Path, format_name: str) -> bool:
@@ -39,6 +40,9 @@ def is_cut_short(path: Path, format_name: str) -> bool:
     with path.open("rb") as file:
         if kind == "mpegts":
             return size % _packet_length(file.read(_HEAD)) > 0
+        if kind == "gif":
+            file.seek(-min(size, _HEAD), os.SEEK_END)
+            return not file.read().rstrip(b"\0").endswith(b"\0;")  # the end of a block, and the trailer
         while step and at < size:
             file.seek(at)
             try:
@@ -93,12 +97,16 @@ def _riff(head: bytes) -> int:
 
 
 def _asf(head: bytes) -> int:
-    """ASF (WMV): the header object and the data object."""
+    """ASF (WMV): its header, data and index objects."""
     name, size = struct.unpack_from("<16sQ", head)
     return size if name.hex() in _ASF_OBJECTS and size >= 24 else 0
 
 
-_ASF_OBJECTS = ("3026b2758e66cf11a6d900aa0062ce6c", "3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_OBJECTS = (
+    "3026b2758e66cf11a6d900aa0062ce6c",
+    "3626b2758e66cf11a6d900aa0062ce6c",
+    "90080033b1e5cf1189f400a0c90349cb",
+)
 
 
 def _flv(head: bytes) -> int:
@@ -117,8 +125,20 @@ def _page(head: bytes) -> int:
     return 27 + segments + sum(struct.unpack_from(f"{segments}B", head, 27))
 
 
+def _pack(head: bytes) -> int:
+    """MPEG programme streams (ISO/IEC 11172-1 and 13818-1): packs, and packets with their length."""
+    (start,) = struct.unpack_from(">I", head)
+    if start == 0x1BA:
+        return 14 + (head[13] & 7) if head[4] >> 6 == 1 else 12
+    if start == 0x1B9:
+        return 4
+    (size,) = struct.unpack_from(">4xH", head)
+    return 6 + size if 0x1BB <= start <= 0x1FF and size else 0
+
+
 _STEPS: dict[str, Callable[[bytes], int]] = {
     "mov": _box, "matroska": _element, "avi": _riff, "asf": _asf, "flv": _flv, "ogg": _page,
+    "mpeg": _pack,
 }  # fmt: skip
 """Length of the unit that begins with these bytes; 0 where the rest is not to be judged."""
 
