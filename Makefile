@@ -1,12 +1,12 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
 # `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium,
-# `make gpu` measures a CUDA device.
+# `make faces` tests on films of people, `make gpu` measures a CUDA device.
 PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow cluster browser gpu notebooks lab check setup setup-dev clean
+.PHONY: demo test slow cluster faces browser gpu notebooks lab check setup setup-dev clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -20,6 +20,9 @@ slow: setup-dev
 
 cluster: setup-dev
 	$(BIN)/pytest -m cluster
+
+faces: setup-dev
+	$(BIN)/pytest -m faces
 
 browser: setup-dev
 	$(BIN)/pytest -m browser
@@ -47,13 +50,12 @@ setup-dev: .venv/.requirements-dev
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/.requirements: requirements.txt pyproject.toml .venv/.python
+.venv/.requirements: requirements.txt pyproject.toml opencv-stand-in/pyproject.toml .venv/.python
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
 	touch $@
 
-.venv/.requirements-dev: requirements-dev.txt requirements-faces.txt .venv/.requirements
+.venv/.requirements-dev: requirements-dev.txt .venv/.requirements
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
-	$(BIN)/pip install --disable-pip-version-check -q --no-deps -r requirements-faces.txt
 	touch $@
 
 clean:

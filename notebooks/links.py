@@ -28,7 +28,7 @@ if "google.colab" in sys.modules:
     keep = " ".join(f"{name}=={version(name)}" for name in ("torch", "torchvision", "torchaudio", "numpy"))
     !test -d /content/tdd || git clone -q --depth 1 REPOSITORY /content/tdd
     %cd -q /content/tdd/notebooks
-    %pip install -q "/content/tdd[synth]" {keep}"""
+    %pip install -q "/content/tdd[synth,faces]" {keep}"""
 
 CHOICE_CELL = """\
 from tdd.notebook.workspace import Workspace, versions
