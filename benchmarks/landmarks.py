@@ -31,8 +31,8 @@ from face_alignment.detection.sfd.net_s3fd import s3fd
 from face_alignment.models import FAN
 
 import tdd
-from tdd.preprocess.face_networks import LandmarkNetwork
-from tdd.preprocess.faces import MOST_CROPS, FaceLandmarker, FaceSettings
+from tdd.preprocess.face_networks import MOST_CROPS, HeatMapPoints, LandmarkNetwork
+from tdd.preprocess.faces import FaceSettings
 from tdd.preprocess.heatmaps import centres_and_sides, crop_face, points_of
 
 HEIGHT, WIDTH = 720, 1280
@@ -46,11 +46,6 @@ def package_call(network: torch.nn.Module, device: str) -> FaceAlignment:
     aligner.flip_input, aligner.verbose, aligner.max_batch_size = False, False, 1
     aligner.landmarks_type, aligner.face_detector = LandmarksType.TWO_D, SimpleNamespace(reference_scale=195)
     return aligner
-
-
-def detector(_: np.ndarray) -> np.ndarray:
-    """Stands in for a detector whose boxes are not needed here."""
-    return np.append(BOX, 1.0)[None]
 
 
 def seconds(runs: dict[str, Callable[[], Any]], repeats: int, device: str) -> tuple[dict[str, float], dict[str, Any]]:
@@ -73,9 +68,8 @@ def measure(device: str, frames: int, repeats: int) -> dict[str, Any]:
     torch.manual_seed(0)
     network = FAN(4).to(device).eval()
     theirs = package_call(network, device)
-    detector.reference_scale = 195.0  # type: ignore[attr-defined]
     fast = LandmarkNetwork(copy.deepcopy(network).to(memory_format=torch.channels_last))
-    ours = FaceLandmarker(FaceSettings(), device=device, detector=detector, network=fast)  # type: ignore[arg-type]
+    ours = HeatMapPoints(fast, 195.0, device)
     images = np.random.default_rng(0).integers(0, 256, (frames, HEIGHT, WIDTH, 3), dtype=np.uint8)
     batch = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
     boxes = [[np.append(BOX, 1.0)]] * frames

@@ -213,9 +213,15 @@ def _add_landmarks(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_finder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--detector", default="sfd", help="of faces: sfd (default), blazeface, retinaface or yunet")
     parser.add_argument(
-        "--weights", type=Path, metavar="FOLDER", help="of the networks that find landmarks (default: the cache)"
+        "--detector",
+        default="sfd",
+        help="of faces: sfd (default), blazeface, retinaface or yunet, with face-alignment's landmarks; or dlib, with "
+        "its own, which needs no download and no GPU, and is weaker on faces seen from the side, wide open mouths and "
+        "small faces",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="of what finds landmarks (default: the cache, or dlib's package)"
     )
     parser.add_argument(
         "--longest-gap", type=float, default=0.4, metavar="SECONDS", help="without a face, filled in (default: 0.4)"

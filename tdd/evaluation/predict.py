@@ -154,7 +154,8 @@ class VideoScorer:
                 f"No face was found in {quality.interpolated} of {len(found.points)} frames; their landmarks were "
                 f"filled in from their neighbours, {quality.longest_gap} frames in a row at most."
             )
-        return found.points, f"found in {quality.found_share:.0%} of the frames", warnings
+        how = f"found with {self.landmarker.name} in {quality.found_share:.0%} of the frames"
+        return found.points, how, warnings
 
     def _clips(
         self, video: VideoFile, points: np.ndarray

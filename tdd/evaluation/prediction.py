@@ -80,7 +80,7 @@ class Prediction:
     points: np.ndarray
     """Landmarks of each frame of the file, by which the faces were aligned, px, shape (frames of the file, 68, 2)."""
     landmarks: str
-    """Where the landmarks come from."""
+    """Where the landmarks come from: given, or by what they were found and in how many of the frames."""
     detector: dict[str, Any]
     """``backbone``, ``recipe`` (its name) and ``weights`` (SHA-256 of the file)."""
     warnings: tuple[str, ...]

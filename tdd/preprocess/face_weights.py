@@ -72,6 +72,16 @@ DETECTORS: dict[str, tuple[WeightFile, ...]] = {
 }
 """What each detector of face-alignment needs, in the order in which it takes them."""
 
+WITHOUT = (
+    'Or choose dlib, which needs no download and no GPU (--detector dlib, in a notebook FaceSettings("dlib"); pip '
+    "install dlib-bin face-recognition-models): its landmarks are weaker on faces seen from the side, wide open mouths "
+    "and small faces, and iBUG 300-W, on which they were trained, excludes commercial use."
+)
+"""For where face-alignment's weights are not to be had."""
+
+DLIB = "dlib"
+"""The detector that needs none of these: its weights, and those of its landmarks, lie inside packages."""
+
 
 def cache_folder() -> Path:
     """Where face-alignment keeps its weights: ``checkpoints`` in the cache of torch hub."""
@@ -150,5 +160,5 @@ def _offline(missing: Iterable[WeightFile], home: Path, error: Exception) -> str
     files = "; ".join(f"{file.name} from {file.url}" for file in missing)
     return (
         f"Weights for finding faces are missing and could not be fetched ({error}). On any computer with a browser "
-        f"save: {files}; put them into {home}, or into a folder of your own and name it with --weights."
+        f"save: {files}; put them into {home}, or into a folder of your own and name it with --weights. {WITHOUT}"
     )

@@ -1,9 +1,9 @@
 """68 landmarks for every frame of a video, of its main face: detect now and then, follow in between, fill small gaps.
 
 Detector and landmark network are those of the face-alignment package (Bulat and Tzimiropoulos, ICCV 2017, arXiv
-1703.07332). The detector looks at every few frames; in between, each face's box lies on the straight way from one look
-to the next, so that its crops wait for nothing and go through the landmark network together. Where the landmarks then
-do not fit the box, the detector looks at that very frame.
+1703.07332), or dlib's (:mod:`tdd.preprocess.dlib_faces`). The detector looks at every few frames; in between, each
+face's box lies on the straight way from one look to the next, so that its crops wait for nothing and go through the
+landmark network together. Where the landmarks then do not fit the box, the detector looks at that very frame.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tdd.config import RELABELLED
 from tdd.data.video import VideoFile
 from tdd.errors import TddError
-from tdd.preprocess.face_networks import Detector, Network, PackageDetector, load_network, need_package
-from tdd.preprocess.face_weights import DETECTORS, LANDMARKS, Report, find_weights
+from tdd.preprocess.face_weights import Report
+from tdd.preprocess.finders import Finders, check_name, finder_name, load_finders
 from tdd.preprocess.gaps import fill_gaps, longest_gap, require_found
-from tdd.preprocess.heatmaps import centres_and_sides, crop_face, points_of
 from tdd.preprocess.landmarks import face_size
 from tdd.preprocess.tracking import FARTHEST, Tracker, distance, largest_boxes, main_face, side_of
 
 MOST_FACES = 3
 """Faces that are followed at a time, the largest."""
 
-MOST_CROPS = {"cuda": 16, "cpu": 2}
-"""Crops in one call of the landmark network; a CPU's caches hold few (benchmarks/results/landmarks.md)."""
+SMALLEST_SIDE = 32
+"""Pixels of the shorter side of a picture in which faces can be looked for, its longer one no longer than below."""
+
+LONGEST_SHAPE = 20.0
+"""Longer side by shorter one of such a picture: beyond, nothing is left of it when a detector makes it smaller."""
 
 BLOCK_BYTES = 2**28
 """Bytes of decoded frames that are held at most; of very large frames fewer lie between two looks."""
@@ -49,19 +50,19 @@ class FaceSettings:
     """
 
     detector: str = "sfd"
-    """``sfd`` (face-alignment's default), ``blazeface``, ``retinaface`` or ``yunet``."""
+    """``sfd`` (face-alignment's default), ``blazeface``, ``retinaface`` or ``yunet``, each with face-alignment's
+    landmarks; or ``dlib``, with its own: no download, on a CPU, weaker on faces seen from the side."""
     every: int = 8
     """Frames from one look of the detector to the next."""
     confidence: float = 0.3
-    """Mean height of the heat maps below which landmarks are not believed."""
+    """Below it landmarks are not believed: mean height of the heat maps, or dlib's score as a share."""
     longest_gap: float = 0.4
     """Seconds without the face that are filled in by interpolation."""
     least_found: float = 0.6
     """Share of a video's frames in which its main face must be found."""
 
     def __post_init__(self) -> None:
-        if self.detector not in DETECTORS:
-            raise TddError(f"detector {self.detector!r} is unknown; choose one of {', '.join(DETECTORS)}.")
+        check_name(self.detector)
         if self.every < 1:
             raise TddError(f"every is {self.every}; the detector looks at every frame (1) or at fewer (2, 3, ...).")
         if not (0 <= self.confidence <= 1 and 0 < self.least_found <= 1 and self.longest_gap >= 0):
@@ -84,7 +85,7 @@ class FaceQuality:
     detector_score: float
     """The detector's, mean over its looks."""
     confidence: float
-    """Mean height of the heat maps over the frames in which it was found."""
+    """Mean over the frames in which it was found, of the heat maps' mean height or of dlib's score as a share."""
     faces: int
     """Faces found in at least a tenth of the frames."""
     face_px: float
@@ -120,32 +121,27 @@ class FaceLandmarker:
         weights: Path | None = None,
         device: str | None = None,
         report: Report | None = None,
-        detector: Detector | None = None,
-        network: Network | None = None,
+        finders: Finders | None = None,
     ) -> None:
-        """Load the networks.
+        """Load what finds faces.
 
         Args:
             settings: how faces are found.
-            weights: folder that holds the networks' weights; the cache of face-alignment when ``None``.
-            device: ``cpu``, ``cuda`` or ``cuda:1``; a GPU when ``None`` and there is one.
+            weights: folder that holds the weights; the cache of face-alignment, or dlib's package, when ``None``.
+            device: ``cpu``, ``cuda`` or ``cuda:1``; a GPU when ``None`` and there is one. dlib takes none.
             report: told of downloads.
-            detector: another one than that of the settings.
-            network: another landmark network.
+            finders: others than those of the settings.
 
         Raises:
-            TddError: face-alignment is not installed, or its weights are not to be had.
+            TddError: a package is missing, or its weights are not to be had.
         """
         self.settings = settings or FaceSettings()
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if detector is None or network is None:
-            need_package()
-            files = find_weights((*DETECTORS[self.settings.detector], LANDMARKS), weights, report)
-            detector = detector or PackageDetector(self.settings.detector, files, self.device)
-            network = network or load_network(files[LANDMARKS.name], self.device)
-        self.detector, self.network = detector, network
-        # Any other kind of device is taken for a GPU.
-        self.most_crops = MOST_CROPS.get(torch.device(self.device).type, MOST_CROPS["cuda"])
+        self.finders = finders or load_finders(self.settings.detector, weights, device, report)
+
+    @property
+    def name(self) -> str:
+        """What finds the landmarks, as it is called in a sentence."""
+        return finder_name(self.settings.detector)
 
     def video(self, path: Path | str) -> FoundLandmarks:
         """Landmarks of a video's main face in every frame of the file: the one whose area, added up, is the largest.
@@ -183,6 +179,7 @@ class FaceLandmarker:
         length = 1
         for frame in video.shown(RELABELLED):  # every frame of the file, for each has its row of landmarks
             block.append(frame.rgb())
+            _check_size(block[-1], frame.source, str(video.path))
             if len(block) == length:
                 yield block
                 length = max(1, min(self.settings.every, BLOCK_BYTES // block[0].nbytes))
@@ -194,7 +191,7 @@ class FaceLandmarker:
         """The faces of a run of frames, all but those whose landmarks do not fit."""
         last = first + len(images) - 1
         before = {track.number: track.expected(first - 1) for track in tracker.alive(last)}
-        seen = tracker.look(last, largest_boxes(self.detector(images[-1]), MOST_FACES))
+        seen = tracker.look(last, largest_boxes(self.finders.detector(images[-1]), MOST_FACES))
         after = {track.number: track.box for track in seen}
         expected: list[_Sighting] = []
         for number in sorted(before.keys() | after.keys()):
@@ -216,7 +213,7 @@ class FaceLandmarker:
         """The box that the detector finds nearer to where ``lost`` was expected than to any other face."""
         others = [s.box for s in expected if s.frame == lost.frame and s.face != lost.face]
         near: list[tuple[float, np.ndarray]] = []
-        for box in largest_boxes(self.detector(image), MOST_FACES)[:, :4]:
+        for box in largest_boxes(self.finders.detector(image), MOST_FACES)[:, :4]:
             apart = distance(lost.box, box)
             if apart <= min([FARTHEST, *(distance(other, box) for other in others)]):
                 near.append((apart, box))
@@ -228,32 +225,12 @@ class FaceLandmarker:
         """The same sightings with their landmarks."""
         if not wanted:
             return []
-        centres, sides = centres_and_sides(np.stack([s.box for s in wanted]), self.detector.reference_scale)
-        crops = np.stack(
-            [crop_face(images[s.frame - first], c, side) for s, c, side in zip(wanted, centres, sides, strict=True)]
-        )
-        points, heights = points_of(self.heat_maps(crops), centres, sides)
+        boxes = np.stack([sighting.box for sighting in wanted])
+        points, confidences = self.finders.points([images[s.frame - first] for s in wanted], boxes)
         return [
-            dataclasses.replace(sighting, points=p, confidence=float(h.mean()))
-            for sighting, p, h in zip(wanted, points, heights, strict=True)
+            dataclasses.replace(sighting, points=p, confidence=float(c))
+            for sighting, p, c in zip(wanted, points, confidences, strict=True)
         ]
-
-    def heat_maps(self, crops: np.ndarray) -> np.ndarray:
-        """Run the landmark network on many crops together.
-
-        Args:
-            crops: RGB uint8, shape (N, 256, 256, 3).
-
-        Returns:
-            float32, shape (N, 68, 64, 64).
-        """
-        maps = []
-        with torch.inference_mode():
-            for start in range(0, len(crops), self.most_crops):
-                # To the device as bytes, a quarter of what floats would be.
-                some = torch.from_numpy(crops[start : start + self.most_crops]).to(self.device)
-                maps.append(self.network(some.permute(0, 3, 1, 2).float() / 255).float().cpu().numpy())
-        return np.concatenate(maps)
 
     def _fits(self, sighting: _Sighting) -> bool:
         low, high = sighting.points.min(0), sighting.points.max(0)
@@ -263,6 +240,17 @@ class FaceLandmarker:
         size = float(max(high - low)) / side
         believed = sighting.confidence >= self.settings.confidence
         return believed and offset <= FIT_OFFSET and FIT_SIZES[0] <= size <= FIT_SIZES[1]
+
+
+def _check_size(image: np.ndarray, frame: int, video: str) -> None:
+    height, width = image.shape[:2]
+    short, long = sorted((height, width))
+    if short < SMALLEST_SIDE or long > LONGEST_SHAPE * short:
+        raise TddError(
+            f"{video}: frame {frame} is {width} x {height} px, and faces can be looked for in pictures from "
+            f"{SMALLEST_SIDE} px on, one side no more than {LONGEST_SHAPE:g} times the other; leave the video out, or "
+            "give its landmarks."
+        )
 
 
 def _between(start: np.ndarray | None, end: np.ndarray | None, share: float, expected: np.ndarray) -> np.ndarray:

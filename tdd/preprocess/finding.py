@@ -13,13 +13,11 @@ import json
 import os
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tdd.data.store import save_array
 from tdd.errors import TddError
@@ -30,14 +28,13 @@ from tdd.machine.files import (
     disk_errors_told,
     held_alone,
     remove_partials,
-    sha256,
     write_json,
 )
 from tdd.machine.parallel import TRIES, Progress, cpu_count, local_engine, parallel_map
 from tdd.preprocess.catalog import catalog_rows, read_catalog
-from tdd.preprocess.face_networks import need_package
-from tdd.preprocess.face_weights import DETECTORS, LANDMARKS, Report, find_weights
+from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
+from tdd.preprocess.finders import finders_plan
 from tdd.preprocess.landmarks import LANDMARK_FOLDER, face_size, landmark_path, read_landmarks, read_points
 
 PLAN = "plan.json"
@@ -54,7 +51,7 @@ class LandmarkFinder:
 
     settings: FaceSettings = field(default_factory=FaceSettings)
     weights: Path | None = None
-    """Folder of the networks' weights; the cache of face-alignment when ``None``."""
+    """Folder of the weights; the cache of face-alignment, or dlib's package, when ``None``."""
     device: str | None = None
     """As :class:`FaceLandmarker` takes it; in each process one of the GPUs when ``None``, if there are any."""
 
@@ -62,22 +59,24 @@ class LandmarkFinder:
         """What the landmarks depend on, for ``plan.json``; fetches weights that are missing.
 
         Raises:
-            TddError: face-alignment is not installed, or its weights are not to be had.
+            TddError: a package is not installed, or its weights are not to be had.
         """
-        need_package()
-        files = find_weights((*DETECTORS[self.settings.detector], LANDMARKS), self.weights, report)
-        sums = {path.name: sha256(path)[:16] for path in files.values()}
-        return dataclasses.asdict(self.settings) | {
-            "package": f"face-alignment {metadata.version('face-alignment')}",
-            "weights": sums,
-        }
+        return dataclasses.asdict(self.settings) | finders_plan(self.settings.detector, self.weights, report)
+
+    def gpus(self) -> int:
+        """GPUs of this machine on which landmarks can be found; dlib finds them on a CPU."""
+        if self.settings.detector == DLIB:
+            return 0
+        import torch
+
+        return torch.cuda.device_count()
 
     def landmarker(self) -> FaceLandmarker:
-        """Load the networks; errors as :class:`FaceLandmarker`."""
-        device = self.device
-        if device is None and torch.cuda.is_available():
+        """Load what finds them; errors as :class:`FaceLandmarker`."""
+        device, gpus = self.device, self.gpus()
+        if device is None and gpus:
             # Processes begun one after another have numbers in a row, and so spread over the GPUs.
-            device = f"cuda:{os.getpid() % torch.cuda.device_count()}"
+            device = f"cuda:{os.getpid() % gpus}"
         return FaceLandmarker(self.settings, self.weights, device)
 
 
@@ -135,9 +134,9 @@ def find_landmarks(
 
     Raises:
         TddError: no data set, no write access, another ``prepare`` at work in ``out``, landmarks found in another way
-            there, or networks that cannot be had.
+            there, or packages or weights that cannot be had.
     """
-    # Before the lock and the networks: where nothing is missing, neither is needed.
+    # Before the lock and the weights: where nothing is missing, neither is needed.
     if not without_landmarks(root, out):
         return Finding(0, 0)
     check_writable(out)
@@ -147,12 +146,12 @@ def find_landmarks(
             plan = finder.plan(report)
         except TddError as error:
             raise TddError(
-                f"{len(work)} videos below {root} have no landmarks, and the networks that find them are not here. "
+                f"{len(work)} videos below {root} have no landmarks, and what finds them is not here. "
                 f"{error} Or leave these videos out with --landmarks given."
             ) from error
         check_plan(out / LANDMARK_FOLDER / PLAN, plan)
         remove_partials(out / LANDMARK_FOLDER)
-        gpus = torch.cuda.device_count()
+        gpus = finder.gpus()
         if cluster:
             engine = dataclasses.replace(cluster, gpus=1 / PROCESSES_A_GPU if gpus else 0.0).engine(root, out)
         else:
@@ -181,7 +180,9 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
 @functools.lru_cache(1)
 def _landmarker(finder: LandmarkFinder) -> FaceLandmarker:
     """One a process."""
-    if parent_process() is not None:
+    if parent_process() is not None and finder.settings.detector != DLIB:
+        import torch
+
         torch.set_num_threads(1)  # many processes with many threads each only get in one another's way
     return finder.landmarker()
 

@@ -5,6 +5,8 @@ import numpy as np
 import torch
 
 from tdd.data.video import write_video
+from tdd.preprocess.face_networks import HeatMapPoints
+from tdd.preprocess.finders import Finders
 from tests.preprocess.trees import SIZE, face_points
 
 RED, GREEN = (200, 20, 20), (20, 200, 20)
@@ -37,8 +39,6 @@ def _masks(image):
 
 class DiscDetector:
     """Boxes of red and of green; counts its looks."""
-
-    reference_scale = 195.0
 
     def __init__(self):
         self.looks = 0
@@ -77,3 +77,8 @@ class DiscNetwork:
         across = np.exp(-((grid - points[:, :1]) ** 2) / 4)
         down = np.exp(-((grid - points[:, 1:]) ** 2) / 4)
         return (0.8 * down[:, :, None] * across[:, None, :]).astype(np.float32)
+
+
+def disc_finders():
+    """Both together."""
+    return Finders(DiscDetector(), HeatMapPoints(DiscNetwork(), 195.0, "cpu"))

@@ -6,7 +6,7 @@ import torch
 
 from tdd.errors import TddError
 from tdd.preprocess import face_networks
-from tdd.preprocess.face_networks import PackageDetector, load_network
+from tdd.preprocess.face_networks import HeatMapPoints, PackageDetector, load_network
 from tdd.preprocess.face_weights import DETECTORS, LANDMARKS
 from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.heatmaps import points_of
@@ -27,7 +27,7 @@ def random_fan(path):
 def test_the_landmark_network_gives_the_same_in_a_batch_and_one_by_one(tmp_path):
     theirs = random_fan(tmp_path / LANDMARKS.name)
     network = load_network(tmp_path / LANDMARKS.name, "cpu")
-    finder = FaceLandmarker(device="cpu", detector=DiscDetector(), network=network)
+    finder = HeatMapPoints(network, 195.0, "cpu")
     crops = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
     together = finder.heat_maps(crops)
     alone = np.concatenate([finder.heat_maps(crop[None]) for crop in crops])
@@ -67,7 +67,7 @@ def test_a_missing_package_is_said_with_the_command(tmp_path, monkeypatch):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(face_networks.importlib, "import_module", absent)
-    with pytest.raises(TddError, match=r"pip install --no-deps -r requirements-faces\.txt"):
+    with pytest.raises(TddError, match=r'pip install "tdd-deepfake\[faces\]".*--detector dlib'):
         FaceLandmarker(weights=tmp_path, device="cpu")
 
 

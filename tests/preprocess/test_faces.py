@@ -9,12 +9,12 @@ from tdd.errors import TddError
 from tdd.preprocess import faces
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 from tdd.preprocess.landmarks import face_size
-from tests.preprocess.discs import GREEN, RED, TEMPLATE, DiscDetector, DiscNetwork, disc_points, film
+from tests.preprocess.discs import GREEN, RED, TEMPLATE, disc_finders, disc_points, film
 from tests.videos import counting_frames, encode
 
 
 def landmarker(**settings):
-    return FaceLandmarker(FaceSettings(**settings), device="cpu", detector=DiscDetector(), network=DiscNetwork())
+    return FaceLandmarker(FaceSettings(**settings), finders=disc_finders())
 
 
 def errors(found, places, radius=24):
@@ -27,11 +27,11 @@ def test_one_face_is_followed_with_few_looks_and_in_batches(tmp_path):
     places = [(60 + 2 * n, 70 + 10 * np.sin(n / 8)) for n in range(45)]
     path = film(tmp_path / "a.mp4", [[(RED, x, y, 24)] for x, y in places])
     finder = landmarker(every=8)
-    finder.most_crops = 16
+    finder.finders.points.most_crops = 16
     found = finder.video(path)
     assert found.points.shape == (45, 68, 2) and found.points.dtype == np.float32
     assert errors(found, places).max() < 1.2  # a cell of the heat maps is 1.5 px
-    assert finder.detector.looks == 1 + 6 and finder.network.calls == [1, 8, 8, 8, 8, 8, 4]
+    assert finder.finders.detector.looks == 1 + 6 and finder.finders.points.network.calls == [1, 8, 8, 8, 8, 8, 4]
     quality = dataclasses.asdict(found.quality)
     assert (
         quality.pop("face_px") == pytest.approx(24 * face_size(TEMPLATE[None]), abs=2)
@@ -102,12 +102,12 @@ def test_a_sudden_move_is_looked_at_again(tmp_path):
     path = film(tmp_path / "a.mp4", [[(RED, x, y, 24)] for x, y in places])
     finder = landmarker(every=8)
     found = finder.video(path)
-    assert finder.detector.looks == 1 + 6 + 5  # the five frames away from the straight way
+    assert finder.finders.detector.looks == 1 + 6 + 5  # the five frames away from the straight way
     assert found.quality.interpolated == 5  # too far off to be taken for the same face
     near = [(60, 80)] * 18 + [(86, 80)] * 5 + [(60, 80)] * 20
     finder = landmarker(every=8)
     found = finder.video(film(tmp_path / "b.mp4", [[(RED, x, y, 24)] for x, y in near]))
-    assert finder.detector.looks == 1 + 6 + 5 and found.quality.interpolated == 0
+    assert finder.finders.detector.looks == 1 + 6 + 5 and found.quality.interpolated == 0
     assert errors(found, near).max() < 1.2
 
 
@@ -117,7 +117,7 @@ def test_large_frames_are_held_a_few_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(faces, "BLOCK_BYTES", 3 * 160 * 240 * 3)
     finder = landmarker()
     found = finder.video(path)
-    assert finder.detector.looks == 1 + 10 and np.abs(found.points - whole.points).mean() < 0.6
+    assert finder.finders.detector.looks == 1 + 10 and np.abs(found.points - whole.points).mean() < 0.6
 
 
 def test_a_turned_video_is_found_as_it_is_shown(tmp_path):
@@ -131,9 +131,20 @@ def test_a_turned_video_is_found_as_it_is_shown(tmp_path):
     assert high[0] < 96 and (low + high) / 2 == pytest.approx([40, 78], abs=6)
 
 
+@pytest.mark.parametrize(("width", "height"), [(30, 300), (300, 30), (2, 700), (2000, 40)])
+def test_frames_too_small_or_too_long_to_look_at_are_refused(tmp_path, width, height):
+    path = film(tmp_path / "a.mp4", [[(RED, 5, 5, 4)]] * 3, height, width)
+    with pytest.raises(TddError, match=f"frame 0 is {width} x {height} px, and faces can be looked for"):
+        landmarker().video(path)
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [({"detector": "dlib"}, "unknown; choose"), ({"every": 0}, "every is 0"), ({"least_found": 2.0}, "least_found 2")],
+    [
+        ({"detector": "hog"}, "of sfd, blazeface, retinaface, yunet, dlib"),
+        ({"every": 0}, "every is 0"),
+        ({"least_found": 2.0}, "least_found 2"),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(values, sentence):
     with pytest.raises(TddError, match=sentence):

@@ -8,12 +8,12 @@ import pytest
 from tdd.cli import main
 from tdd.config import ClipConfig
 from tdd.errors import TddError
-from tdd.preprocess import finding
+from tdd.preprocess import finders
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 from tdd.preprocess.finding import Finding, LandmarkFinder, find_landmarks, landmarks_of, without_landmarks
 from tdd.preprocess.landmarks import landmark_path
 from tdd.preprocess.prepare import prepare
-from tests.preprocess.discs import GREEN, RED, DiscDetector, DiscNetwork, disc_points, film
+from tests.preprocess.discs import GREEN, RED, disc_finders, disc_points, film
 from tests.preprocess.test_interrupted import contents, kill, stop_before, stopped_process
 
 CLIP = ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32)
@@ -26,7 +26,7 @@ class DiscFinder(LandmarkFinder):
         return {"detector": "discs"}
 
     def landmarker(self):
-        return FaceLandmarker(self.settings, device="cpu", detector=DiscDetector(), network=DiscNetwork())
+        return FaceLandmarker(self.settings, finders=disc_finders())
 
 
 @pytest.fixture
@@ -122,18 +122,19 @@ def test_networks_that_are_not_to_be_had_end_in_a_sentence(root, tmp_path, monke
     assert "4 videos below" in said and "--landmarks given" in said
     pytest.importorskip("face_alignment")
     assert "s3fd-619a316812.pth from https://" in said and str(tmp_path / "mine") in said
+    assert "--detector dlib" in said and "excludes commercial use" in said
     assert not (tmp_path / "store/landmarks").exists()
     assert main([*arguments, "--workers", "1", "--landmarks", "given"]) == 0
     assert "1 videos in" in capsys.readouterr().out
-    assert main([*arguments, "--detector", "dlib"]) == 2
-    assert "detector 'dlib' is unknown" in capsys.readouterr().err
+    assert main([*arguments, "--detector", "hog"]) == 2
+    assert "detector 'hog' is unknown" in capsys.readouterr().err
 
 
 def test_what_makes_the_landmarks_is_in_the_plan(tmp_path, monkeypatch):
     pytest.importorskip("face_alignment")
     files = {"a.pth": tmp_path / "a.pth"}
     files["a.pth"].write_bytes(b"weights")
-    monkeypatch.setattr(finding, "find_weights", lambda *_: files)
+    monkeypatch.setattr(finders, "find_weights", lambda *_: files)
     plan = LandmarkFinder(FaceSettings("retinaface", longest_gap=0.2), tmp_path).plan()
     assert json.loads(json.dumps(plan)) == plan and plan["detector"] == "retinaface" and plan["longest_gap"] == 0.2
     assert plan["package"].startswith("face-alignment 1.") and plan["weights"] == {"a.pth": "9a129038d9a00aed"}
