@@ -30,7 +30,7 @@ from tdd.machine.files import (
     remove_partials,
     write_json,
 )
-from tdd.machine.parallel import TRIES, Progress, cpu_count, local_engine, parallel_map
+from tdd.machine.parallel import TRIES, Progress, WorkerKilled, cpu_count, local_engine, parallel_map
 from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
@@ -40,6 +40,9 @@ from tdd.preprocess.landmarks import LANDMARK_FOLDER, face_size, landmark_path, 
 PLAN = "plan.json"
 PROCESSES_A_GPU = 4
 """Each decodes for itself, and that takes longer than the networks do."""
+
+NO_MEMORY = ("out of memory", "outofmemory", "insufficient memory", "allocate memory", "bad_alloc")
+"""How libraries say that memory is short."""
 
 GIVEN, FOUND = "given", "found"
 """Where a video's landmarks come from, in the index of the clip store."""
@@ -169,12 +172,26 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
     size = video.stat().st_size  # before the look: a file that changes during it is looked at again
     try:
         found = landmarker.video(video)
-    except TddError as error:
-        write_json(_note_path(base), {"reason": str(error), "bytes": size})
+    except Exception as error:
+        if any(map(_is_lack_of_memory, (error, error.__cause__))):
+            raise WorkerKilled(str(error)) from error  # tried again, alone at the end
+        note = {"reason": str(error), "bytes": size}
+        if not isinstance(error, TddError):
+            said = f"{type(error).__name__}: {error}"
+            reason = f"{video}: looking for faces failed ({said}); leave the video out, or give its landmarks."
+            # None is no file's size, so the next call tries again: perhaps it is not the video.
+            note = {"reason": reason, "bytes": None}
+        write_json(_note_path(base), note)
         return False
     save_array(_points_path(base), found.points)
     write_json(_note_path(base), {"quality": dataclasses.asdict(found.quality), "bytes": size})
     return True
+
+
+def _is_lack_of_memory(error: BaseException | None) -> bool:
+    """Whether it says so: Python and FFmpeg by its type, OpenCV, dlib and torch by its words."""
+    said = f"{type(error).__name__}: {error}".lower()
+    return isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY)
 
 
 @functools.lru_cache(1)

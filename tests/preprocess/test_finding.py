@@ -8,7 +8,7 @@ import pytest
 from tdd.cli import main
 from tdd.config import ClipConfig
 from tdd.errors import TddError
-from tdd.preprocess import finders
+from tdd.preprocess import finders, finding
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 from tdd.preprocess.finding import Finding, LandmarkFinder, find_landmarks, landmarks_of, without_landmarks
 from tdd.preprocess.landmarks import landmark_path
@@ -138,3 +138,58 @@ def test_what_makes_the_landmarks_is_in_the_plan(tmp_path, monkeypatch):
     plan = LandmarkFinder(FaceSettings("retinaface", longest_gap=0.2), tmp_path).plan()
     assert json.loads(json.dumps(plan)) == plan and plan["detector"] == "retinaface" and plan["longest_gap"] == 0.2
     assert plan["package"].startswith("face-alignment 1.") and plan["weights"] == {"a.pth": "9a129038d9a00aed"}
+
+
+class Stumbles(FaceLandmarker):
+    """Fails on one video, in a way that nobody foresaw."""
+
+    def __init__(self, raised, once=False):
+        super().__init__(finders=disc_finders())
+        self.raised, self.once = raised, once
+
+    def video(self, path):
+        if path.name.endswith("00000.mp4") and self.raised:
+            raised, self.raised = self.raised, None if self.once else self.raised
+            raise raised
+        return super().video(path)
+
+
+class StumblingFinder(DiscFinder):
+    def landmarker(self):
+        return self.stumbles
+
+
+def stumble(root, out, raised, once=False):
+    finding._landmarker.cache_clear()
+    finder = StumblingFinder()
+    object.__setattr__(finder, "stumbles", Stumbles(raised, once))
+    return find_landmarks(root, out, finder, workers=1)
+
+
+@pytest.mark.parametrize(
+    "raised", [IndexError("list index out of range"), RuntimeError("NMS of nothing"), OSError(5, "I/O")]
+)
+def test_whatever_one_video_raises_sets_that_one_aside_until_the_next_call(root, tmp_path, raised):
+    out = tmp_path / "store"
+    assert stumble(root, out, raised) == Finding(found=1, refused=3)
+    with pytest.raises(TddError, match=rf"WORD_00000\.mp4: looking for faces failed \({type(raised).__name__}: "):
+        landmarks_of(root, out, row(0))
+    assert [r["path"] for r in without_landmarks(root, out)] == [row(0)["path"]]
+    assert stumble(root, out, None) == Finding(found=1, refused=0)
+
+
+@pytest.mark.parametrize(
+    "raised", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
+)
+def test_a_video_for_which_memory_lacks_is_tried_again_and_named_at_last(root, tmp_path, raised):
+    assert stumble(root, tmp_path / "once", raised, once=True) == Finding(found=2, refused=2)
+    assert stumble(root, tmp_path / "always", raised) == Finding(found=1, refused=3)
+    with pytest.raises(TddError, match="was killed at each of 3 tries, most often for lack of memory"):
+        landmarks_of(root, tmp_path / "always", row(0))
+
+
+def test_a_video_too_small_to_look_at_stops_nothing(root, tmp_path):
+    film(root / row(0)["path"], [[(RED, 5, 5, 4)]] * 30, height=20, width=60)
+    assert find_landmarks(root, tmp_path / "store", DiscFinder(), workers=1) == Finding(found=1, refused=3)
+    with pytest.raises(TddError, match="is 60 x 20 px, and faces can be looked for in pictures from 32 px"):
+        landmarks_of(root, tmp_path / "store", row(0))
