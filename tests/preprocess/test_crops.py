@@ -3,7 +3,15 @@ import pytest
 
 from tdd.config import ClipConfig
 from tdd.errors import TddError
-from tdd.preprocess.crops import CENTRE, STABLE, align_face, mean_face, steady_landmarks
+from tdd.preprocess.crops import (
+    CENTRE,
+    STABLE,
+    align_face,
+    is_upright,
+    like_faces,
+    mean_face,
+    steady_landmarks,
+)
 from tests.preprocess.trees import SIZE, face_points
 
 CLIP = ClipConfig(canvas=128, crop=75, view_crop=70, input_size=56)
@@ -79,3 +87,59 @@ def test_a_face_partly_outside_is_padded_with_black_and_one_outside_is_refused()
     for outside in (points + np.array([SIZE, 0]), points - np.array([0, SIZE])):
         with pytest.raises(TddError, match="outside the picture of 96 x 96 px"):
             align_face(image, outside, outside, target, CLIP)
+
+
+def faces(count=9):
+    """Turned, shrunk and jittered, as faces of one data set are."""
+    rng = np.random.default_rng(0)
+    some = [face_points(1, turn=rng.normal(0, 0.2), scale=rng.uniform(0.5, 2))[0] for _ in range(count)]
+    return np.stack(some) + rng.normal(0, 0.8, (count, 68, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("value", [-1e39, 1e20, -1e20, 1e6, -3e3, 400, np.nan, np.inf])
+@pytest.mark.parametrize("count", [1, 2, 8, 60])
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_one_wild_value_never_moves_the_mean_face(value, count, place):
+    good = faces(count)
+    wild = good[:1].copy()
+    with np.errstate(over="ignore"):
+        wild[0, 5, 0] = np.float32(value)
+    together = np.concatenate([wild, good] if place == "first" else [good, wild])
+    np.testing.assert_array_equal(mean_face(together, 128), mean_face(good, 128))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda _: np.full((68, 2), 40.0),
+        lambda rng: rng.uniform(0, 500, (68, 2)),
+        lambda _: face_points(1)[0] * [1, 0],
+        lambda _: face_points(1)[0] * [1, 0.2],
+        lambda rng: face_points(1)[0][rng.permutation(68)],
+    ],
+)
+def test_shapes_that_are_no_faces_do_not_move_it_either(kind):
+    rng, good = np.random.default_rng(1), faces(12)
+    together = np.concatenate([good, np.stack([kind(rng) for _ in range(4)]).astype(np.float32)])
+    np.testing.assert_array_equal(mean_face(together, 128), mean_face(good, 128))
+
+
+def test_of_faces_all_count():
+    """Heads turned up to 35 degrees among frontal ones: the plain Procrustes mean, in which none is left out."""
+    good = faces(30)
+    for number, angle in enumerate(np.linspace(-0.6, 0.6, 10)):
+        good[number, :, 0] *= np.cos(angle)
+    assert like_faces(good).all()
+
+
+@pytest.mark.parametrize("shapes", [np.full((3, 68, 2), np.nan), np.full((2, 68, 2), 7.0), np.zeros((0, 68, 2))])
+def test_without_a_face_there_is_no_mean(shapes):
+    with pytest.raises(TddError, match="None of the training landmarks are those of a face"):
+        mean_face(shapes.astype(np.float32), 128)
+
+
+def test_a_mean_that_is_no_face_is_refused():
+    mirrored = faces(5) * np.float32([-1, 1])
+    with pytest.raises(TddError, match="no upright face"):
+        mean_face(mirrored, 128)
+    assert is_upright(mean_face(faces(5), 128))
