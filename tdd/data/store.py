@@ -5,23 +5,24 @@ Layout below the store's folder:
     plan.json               what the store was made from and how; written first
     clips/<video id>.npy    RGB uint8, shape (T, crop, crop, 3); a clip is read alone
     clips/<video id>.wav.npy  int16 mono samples at 16 kHz, 640 per frame; only where the video has audio
-    clips/<video id>.json   one row of the index; written last, so its presence says that the video is complete
-    index.parquet           all rows and the fingerprint; written when every video was tried
+    clips/<video id>.json   one row of the index, and which files it was made from; written last, so its presence says
+                            that the video is complete
+    index.parquet           all rows; written when every video was tried
+    listed.parquet          all videos that the data sets' lists name, in the store or not
     mean_face.npy           the alignment's target, shape (68, 2), px of the canvas
     quarantine.csv          videos left out, with the reason
+    root.json               the data root that the store was made from
     lock                    empty; the operating system's lock on it keeps a second writer out
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
-import json
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,28 +30,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdd.config import ClipConfig
+from tdd.data.clip_files import HEADER_BYTES, audio_path, described, frames_path, row_path, save_blocks
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
 from tdd.machine.files import read_json, whole_file, write_json
 
 INDEX = "index.parquet"
+LISTED = "listed.parquet"
 MEAN_FACE = "mean_face.npy"
 PLAN = "plan.json"
-HEADER_BYTES = 128
-"""Of every stored array, as numpy pads it."""
+SOURCES = "sources"
+"""Key of a video's row in its own file, not in the index: the files that it was made from."""
+
+FACTS = ("video_id", "dataset", "method", "label", "split")
+"""Columns that say what a video is."""
 
 SIZES = ("canvas", "crop")
 """The settings of a clip that fix the sizes of a stored face; a plan keeps them under the same names."""
 
 
-def save_array(path: Path, array: np.ndarray) -> None:
-    """Write ``array`` as ``.npy``, atomically."""
-    with whole_file(path) as partial, partial.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-
-
 def write_clip(
-    store: Path, row: dict[str, Any], frames: Iterable[np.ndarray], audio: Iterable[np.ndarray] = ()
+    store: Path,
+    row: dict[str, Any],
+    frames: Iterable[np.ndarray],
+    audio: Iterable[np.ndarray] = (),
+    measured: Callable[[], dict[str, Any]] = dict,
+    silent: bool = False,
 ) -> dict[str, Any]:
     """Add one video to a store, piece by piece: no more than a piece is held in memory.
 
@@ -60,6 +65,9 @@ def write_clip(
         frames: RGB uint8 in order, each of shape (crop, crop, 3); one or more.
         audio: pieces of float samples in [-1, 1] at 16 kHz from the instant of frame 0 on, each of shape (N,); read
             after the frames. Cut or padded with silence to 640 samples a frame. No piece: a video without audio.
+        measured: gives further columns; called when all frames were read.
+        silent: the video is of use without its sound: where that raises ``TddError``, the video is stored without, and
+            the sentence stands in its column ``sound_problem``.
 
     Returns:
         the row of the index: ``row`` with ``frames``, ``audio`` (bool) and ``digest`` (SHA-256 of the contents).
@@ -68,40 +76,34 @@ def write_clip(
         Exception: whatever ``frames`` or ``audio`` raises; nothing of the video is then left in the store.
     """
     base = store / "clips" / row["video_id"]
+    row_path(base).unlink(missing_ok=True)  # it would vouch for what is half replaced
     digest = hashlib.sha256()
-    with whole_file(_frames_path(base)) as pixels:
-        length = _save_blocks(pixels, (frame[None] for frame in frames), digest)
-        sound = iter(audio)
-        first = next(sound, None)
-        if first is not None:
-            with whole_file(_audio_path(base)) as samples:
-                pieces = itertools.chain([first], sound)
-                _save_blocks(samples, _as_int16(pieces, length * SAMPLES_PER_FRAME), digest)
-    row = row | {"frames": length, "audio": first is not None, "digest": digest.hexdigest()}
-    write_json(_row_path(base), row)
+    with whole_file(frames_path(base)) as pixels:
+        length = save_blocks(pixels, (frame[None] for frame in frames), digest)
+        row = row | measured()
+        picture = digest.copy()
+        try:
+            heard = _save_sound(audio_path(base), audio, length * SAMPLES_PER_FRAME, digest)
+        except TddError as error:
+            if not silent:
+                raise
+            heard, digest, row = False, picture, row | {"sound_problem": str(error)}
+    if not heard:
+        audio_path(base).unlink(missing_ok=True)  # of a video that had sound, and was replaced
+    row = row | {"frames": length, "audio": heard, "digest": digest.hexdigest()}
+    write_row(store, row)
     return row
 
 
-def _save_blocks(path: Path, blocks: Iterable[np.ndarray], digest: Any) -> int:
-    """Write blocks of shape (n, ...) one after the other as one ``.npy``; returns its length."""
-    length = 0
-    with path.open("wb") as file:
-        for block in blocks:
-            if not file.tell():
-                _write_header(file, 0, block)
-            length += len(block)
-            data = np.ascontiguousarray(block).data
-            digest.update(data)
-            file.write(data)
-        file.seek(0)
-        _write_header(file, length, block)  # of the same size: numpy leaves room for any length
-    return length
-
-
-def _write_header(file: BinaryIO, length: int, block: np.ndarray) -> None:
-    shape = (length, *block.shape[1:])
-    described = {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(block.dtype)}
-    np.lib.format.write_array_header_1_0(file, described)
+def _save_sound(path: Path, audio: Iterable[np.ndarray], length: int, digest: Any) -> bool:
+    """Store sound, if there is any; returns whether there is."""
+    sound = iter(audio)
+    first = next(sound, None)
+    if first is None:
+        return False
+    with whole_file(path) as samples:
+        save_blocks(samples, _as_int16(itertools.chain([first], sound), length), digest)
+    return True
 
 
 def _as_int16(pieces: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
@@ -116,38 +118,33 @@ def _as_int16(pieces: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]
     yield np.zeros(left, np.int16)
 
 
-def finished_row(store: Path, video_id: str) -> dict[str, Any] | None:
-    """The index row of a video that is complete in the store, else ``None``."""
-    base = store / "clips" / video_id
-    try:
-        row: dict[str, Any] = json.loads(_row_path(base).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    complete = _frames_path(base).is_file() and (not row["audio"] or _audio_path(base).is_file())
-    return row if complete else None
+def write_row(store: Path, row: dict[str, Any]) -> None:
+    """Say that a video is complete: write its row, the file that is newer than its arrays."""
+    write_json(row_path(store / "clips" / row["video_id"]), row)
 
 
-def _frames_path(base: Path) -> Path:
-    return base.with_name(base.name + ".npy")
+def write_index(store: Path, rows: list[dict[str, Any]], listed: pd.DataFrame | None = None) -> None:
+    """Publish the store: sort the rows by video id and write them as one table.
+
+    Args:
+        store: the store's folder.
+        rows: of the videos in it.
+        listed: all videos that the data sets' lists name, with the columns ``FACTS`` at least; those that the store
+            lacks count against it (:attr:`ClipStore.listed`).
+    """
+    table = pd.DataFrame([{key: value for key, value in row.items() if key != SOURCES} for row in rows])
+    if listed is not None:
+        _write_table(store / LISTED, listed[list(FACTS)])
+    _write_table(store / INDEX, table.sort_values("video_id", ignore_index=True))
 
 
-def _audio_path(base: Path) -> Path:
-    return base.with_name(base.name + ".wav.npy")
-
-
-def _row_path(base: Path) -> Path:
-    return base.with_name(base.name + ".json")
-
-
-def write_index(store: Path, rows: list[dict[str, Any]]) -> None:
-    """Publish the store: sort the rows by video id and write them as one table."""
-    table = pd.DataFrame(rows).sort_values("video_id", ignore_index=True)
-    with whole_file(store / INDEX) as partial:
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    with whole_file(path) as partial:
         table.to_parquet(partial, index=False)
 
 
-def _read_index(path: Path) -> pd.DataFrame:
-    """The table of all videos.
+def _read_table(path: Path) -> pd.DataFrame:
+    """A table of videos.
 
     Arrow opens the file itself and reads it in this thread. ``pandas.read_parquet`` hands a Python file to Arrow's
     threads; one that still holds it when the interpreter ends aborts the process, after all its work is done.
@@ -172,6 +169,8 @@ class ClipStore:
     Attributes:
         index: one row a video; the columns of the catalog, then ``frames``, ``audio``, ``digest``.
         plan: how the store was made.
+        listed: one row a video that the data sets' lists name, in the store or not, with the columns ``FACTS``;
+            ``None`` where an older version made the store.
         fingerprint: SHA-256 over all ids and contents: two stores with the same one hold the same clips.
     """
 
@@ -186,10 +185,17 @@ class ClipStore:
             raise TddError(
                 f"{folder} holds no finished clip store; make one with: tdd prepare --root DATA --out {folder}"
             )
-        self.index = _read_index(folder / INDEX)
+        self.index = _read_table(folder / INDEX)
+        self.listed = _read_table(folder / LISTED) if (folder / LISTED).is_file() else None
         self.plan: dict[str, Any] = read_json(folder / PLAN)
         joined = "".join(f"{i} {d}\n" for i, d in zip(self.index["video_id"], self.index["digest"], strict=True))
         self.fingerprint = hashlib.sha256(joined.encode()).hexdigest()
+
+    @cached_property
+    def labels(self) -> str:
+        """SHA-256 over what the index says of each video, columns ``FACTS``: the same clips may get other labels."""
+        said = self.index.reindex(columns=list(FACTS)).to_csv(index=False, lineterminator="\n")
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def require(self, clip: ClipConfig, *settings: str) -> None:
         """Check that the clips were made with a recipe's settings.
@@ -210,9 +216,25 @@ class ClipStore:
                 )
 
     def mean_face(self) -> np.ndarray | None:
-        """What the faces were aligned to: float32, shape (68, 2), px of the canvas; ``None`` where it was not kept."""
+        """What the faces were aligned to: float32, shape (68, 2), px of the canvas; ``None`` where it was not kept.
+
+        Raises:
+            TddError: the file is damaged.
+        """
         path = self.folder / MEAN_FACE
-        return np.load(path, allow_pickle=False) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            points: np.ndarray = np.load(path, allow_pickle=False)
+            wrong = "" if points.shape == (68, 2) and np.isfinite(points).all() else f"shape {points.shape}"
+        except Exception as error:  # numpy raises many kinds for a damaged file
+            wrong = str(error)
+        if wrong:
+            raise TddError(
+                f"{path} holds no 68 finite points ({wrong}); copy it from another copy of the store, or make the "
+                "store again."
+            )
+        return points
 
     def frames(self, video_id: str, start: int, count: int) -> np.ndarray:
         """Frames ``start`` to ``start + count`` of a video, RGB uint8, shape (count, crop, crop, 3).
@@ -220,7 +242,7 @@ class ClipStore:
         Raises:
             TddError: the video is shorter than that, or not in the store.
         """
-        return self._run(_frames_path(self.folder / "clips" / video_id), start, count)
+        return self._run(frames_path(self.folder / "clips" / video_id), start, count)
 
     def audio(self, video_id: str, start: int, count: int) -> np.ndarray:
         """The int16 samples under those frames, shape (640 x count,).
@@ -228,13 +250,13 @@ class ClipStore:
         Raises:
             TddError: the video is shorter than that, has no audio, or is not in the store.
         """
-        path = _audio_path(self.folder / "clips" / video_id)
+        path = audio_path(self.folder / "clips" / video_id)
         return self._run(path, start * SAMPLES_PER_FRAME, count * SAMPLES_PER_FRAME)
 
     def _run(self, path: Path, start: int, count: int) -> np.ndarray:
         try:
             with path.open("rb", buffering=0) as file:
-                (length, *shape), dtype = _described(file.read(HEADER_BYTES))
+                (length, *shape), dtype = described(file.read(HEADER_BYTES))
                 if start < 0 or start + count > length:
                     raise TddError(f"{path} has {length} entries; {start} to {start + count} were asked for.")
                 run = np.empty((count, *shape), dtype)
@@ -244,12 +266,3 @@ class ClipStore:
         except (OSError, ValueError) as error:
             raise TddError(f"{path} cannot be read ({error}); run tdd prepare again to mend the store.") from error
         return run
-
-
-@lru_cache(maxsize=4096)
-def _described(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of a stored array; many videos share a header, and parsing one takes longer than reading it."""
-    file = io.BytesIO(header)
-    np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    return shape, dtype

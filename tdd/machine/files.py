@@ -20,6 +20,9 @@ SPARE_BYTES = 200 * 2**20
 LOCK = "lock"
 _PARTIAL = ".partial"
 
+OPEN_FILES = (errno.EMFILE, errno.ENFILE)
+"""What the operating system says where this process, or the machine, has too many files open."""
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -51,8 +54,15 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    """Write ``value`` as indented JSON, atomically; a name with bytes that are no UTF-8 comes back as it was."""
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    # What UTF-8 cannot hold is then the escape that JSON has for it.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
+def legible(text: str) -> str:
+    """A name as text that any file and console takes: bytes that are no UTF-8 are shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def read_json(path: Path) -> Any:
@@ -141,12 +151,19 @@ def disk_errors_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full" if full else error.strerror or str(error)
-        raise TddError(
-            f"Writing to {folder} failed ({reason}); what is finished there is kept: make room or mend the disk, and "
-            "run the same command again."
-        ) from error
+        raise TddError(_disk_sentence(folder, error)) from error
+
+
+def _disk_sentence(folder: Path, error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason = "the disk is full" if full else error.strerror or str(error)
+    mend = "make room or mend the disk"
+    if error.errno in OPEN_FILES:
+        reason, mend = "too many files are open", "raise the limit (ulimit -n) or give fewer --workers"
+    return (
+        f"Writing to {folder} failed ({reason}); what is finished there is kept: {mend}, and run the same command "
+        "again."
+    )
 
 
 def check_writable(folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tdd.data.store import save_array
+from tdd.data.clip_files import save_array
 from tdd.errors import TddError
 from tdd.machine.cluster import RayCluster
 from tdd.machine.files import (

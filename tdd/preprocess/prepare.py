@@ -12,7 +12,16 @@ import numpy as np
 import pandas as pd
 
 from tdd.config import ClipConfig
-from tdd.data.store import INDEX, MEAN_FACE, PLAN, ClipStore, finished_row, save_array, write_clip, write_index
+from tdd.data.clip_files import finished_row, save_array
+from tdd.data.store import (
+    INDEX,
+    MEAN_FACE,
+    PLAN,
+    SOURCES,
+    ClipStore,
+    write_clip,
+    write_index,
+)
 from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
 from tdd.machine.cluster import RayCluster
@@ -21,6 +30,7 @@ from tdd.machine.files import (
     check_space,
     disk_errors_told,
     held_alone,
+    legible,
     read_json,
     remove_partials,
     whole_file,
@@ -28,11 +38,16 @@ from tdd.machine.files import (
 from tdd.machine.parallel import TRIES, Progress, local_engine, parallel_map
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
 from tdd.preprocess.catalog import catalog_rows, read_catalog
-from tdd.preprocess.crops import face_crops, mean_face
+from tdd.preprocess.crops import face_crops, is_upright, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
 from tdd.preprocess.finding import landmark_file, landmarks_of
-from tdd.preprocess.landmarks import LANDMARK_FOLDER, read_mean_face
+from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work
+from tdd.preprocess.landmarks import LANDMARK_FOLDER, landmark_path, read_mean_face
+from tdd.preprocess.probe import why_missing
+from tdd.preprocess.quality import CropWatch, crop_warnings
+from tdd.preprocess.set_aside import kind_of, reason_of, reason_table
+from tdd.preprocess.sources import describe
 
 QUARANTINE = "quarantine.csv"
 MEAN_FACE_VIDEOS = 500
@@ -52,6 +67,10 @@ class Prepared:
     """Videos decoded in this call; the rest were there."""
     failed: pd.DataFrame
     """Videos left out, with the reason; also in ``quarantine.csv``."""
+    reasons: pd.DataFrame
+    """Kinds of reason, as :func:`tdd.preprocess.set_aside.reason_table` counts them."""
+    notes: tuple[str, ...] = ()
+    """What must be said of videos that are kept: crops that may be wrong, sound left out, sources not known."""
 
 
 def prepare(
@@ -68,7 +87,11 @@ def prepare(
     Landmarks are those given below ``root``, and those that :func:`tdd.preprocess.finding.find_landmarks` found before.
     A video that cannot be read, that is shorter than a clip, whose landmarks do not fit, or whose worker is killed
     whenever it is tried, goes into ``quarantine.csv`` with the reason and does not stop the rest. Interrupted, the same
-    call goes on: finished videos are never made again, and the store ends up the same, byte for byte.
+    call goes on, and the store ends up the same, byte for byte.
+
+    A finished video is not made again while its video and landmark files are those that it was made from (by size and
+    time, else by contents) and its arrays in the store are whole. Labels and splits are always the catalog's of now.
+    Videos that are not in the catalog any more leave the index; their files stay.
 
     Args:
         root: data root, in the layout of data/README.md.
@@ -81,44 +104,42 @@ def prepare(
         cluster: machines to spread the videos over; this one's processes when ``None``.
 
     Raises:
-        TddError: no data set, a store of other settings in ``out``, another ``prepare`` at work there, a mean face that
-            does not fit, no space, no write access, a cluster that cannot be used, or no usable video.
+        TddError: no data set, a store of other settings or of another data root's videos in ``out``, another
+            ``prepare`` at work there, a mean face that does not fit or is damaged, no space, no write access, a
+            cluster that cannot be used, or no usable video.
     """
     catalog = read_catalog(root)
     given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
-    _, work = _split(out, catalog)
+    if given is not None and not is_upright(given):
+        raise TddError(f"{mean_face_file} is no upright face, eyes above the mouth; give another with --mean-face.")
+    listed = catalog_rows(catalog)
     # Before the plan: a disk that is too small is told while nothing has been written.
-    check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in work))
+    unmade = [row for row in listed if not finished_row(out, row["video_id"], clip.crop)]
+    check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in unmade))
     check_plan(out / PLAN, _plan(root, out, clip, given))
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
         remove_partials(out)
-        rows, work = _split(out, catalog)  # again, now that nobody else writes here
-        if not work and (out / INDEX).is_file():
-            return Prepared(ClipStore(out), 0, _read_quarantine(out))
-        target = _mean_face(root, out, catalog, clip.canvas, given)
-        failed: list[dict[str, Any]] = []
-        engine = cluster.engine(root, out) if cluster else local_engine
-        one = partial(_prepare_one, root, out, target, clip)
-        for result in parallel_map(one, work, workers, progress, engine, _killed):
-            (failed if "reason" in result else rows).append(result)
-        remove_partials(out)  # of workers that were killed
-        # Sorted, for the order of completion differs from run to run.
-        quarantine = pd.DataFrame(failed, columns=["video_id", "path", "reason"]).sort_values("video_id")
-        with whole_file(out / QUARANTINE) as unfinished:
-            quarantine.to_csv(unfinished, index=False)
-        if not rows:
+        before = ClipStore(out).index["video_id"].tolist() if (out / INDEX).is_file() else []
+        check_root(root, out, listed, before, clip.crop)
+        done, work = split_work(root, out, listed, clip.crop)
+        if work:
+            target = _mean_face(root, out, catalog, clip.canvas, given, len(unmade) < len(listed))
+            engine = cluster.engine(root, out) if cluster else local_engine
+            one = partial(_prepare_one, root, out, target, clip)
+            done += parallel_map(one, work, workers, progress, engine, _killed)
+            remove_partials(out)  # of workers that were killed
+        failed = _quarantine(out, [outcome for outcome in done if outcome.reason])
+        kept = [outcome.row for outcome in done if not outcome.reason]
+        if not kept:
             raise TddError(
                 f"None of the {len(catalog)} videos below {root} could be used; the reasons are in {out / QUARANTINE}."
             )
-        write_index(out, rows)
-    return Prepared(ClipStore(out), len(work) - len(failed), quarantine)
-
-
-def _split(out: Path, catalog: pd.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Index rows of the videos that the store has, and catalog rows of those that it has not."""
-    rows = [row for video_id in catalog["video_id"] if (row := finished_row(out, str(video_id)))]
-    have = {row["video_id"] for row in rows}
-    return rows, catalog_rows(catalog[~catalog["video_id"].isin(have)])
+        write_index(out, kept, catalog.assign(video_id=catalog["video_id"].map(legible)))
+    store = ClipStore(out)
+    gone = set(before) - set(catalog["video_id"])
+    notes = [*_notes(root, out, done, gone), *crop_warnings(store.index)]
+    reasons = reason_table((_kind(root, out, row), row["video_id"]) for row in catalog_rows(failed))
+    return Prepared(store, sum(outcome.made for outcome in done), failed, reasons, tuple(notes))
 
 
 def _plan(root: Path, out: Path, clip: ClipConfig, given: np.ndarray | None) -> dict[str, Any]:
@@ -139,31 +160,106 @@ def is_synthetic(root: Path) -> bool:
     return (root / SYNTHETIC_MARK).is_file()
 
 
-def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict[str, Any]) -> dict[str, Any]:
-    """Align and store one video, frame by frame; a user's error comes back as a row with a ``reason``."""
-    video = VideoFile(root / row["path"])
+def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict[str, Any]) -> Outcome:
+    """Align and store one video, frame by frame, unless it is there; whatever is wrong with it becomes its reason."""
     try:
-        points, facts = landmarks_of(root, out, row)
-        facts["fps"] = video.read_fps()
-        return write_clip(out, row | facts, face_crops(video, points, target, clip), video.sound())
-    except TddError as error:
-        return {"video_id": row["video_id"], "path": row["path"], "reason": str(error)}
+        there = finished_by_contents(root, out, row, clip.crop)
+        return there or Outcome(_made(root, out, target, clip, row), made=True)
+    except Exception as error:
+        return Outcome(row, reason=reason_of(error))
 
 
-def _killed(row: dict[str, Any]) -> dict[str, Any]:
+def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict[str, Any]) -> dict[str, Any]:
+    places = source_files(root, out, row)
+    if not places["video"].is_file():
+        raise TddError(f"{places['video']} {why_missing(places['video'])}; copy it there.")
+    # Before they are opened: a file that is replaced meanwhile then differs from what is kept of it.
+    sources = {name: describe(path) for name, path in places.items() if path.is_file()}
+    points, facts = landmarks_of(root, out, row)
+    video, watch = VideoFile(places["video"]), CropWatch(target, clip.crop)
+    facts |= {"fps": video.read_fps(), SOURCES: sources}
+    crops = face_crops(video, points, target, clip, watch.see)
+    return write_clip(out, row | facts, crops, video.sound(), watch.columns, silent=row["dataset"] != LRW)
+
+
+def _killed(row: dict[str, Any]) -> Outcome:
     reason = (
-        f"The worker process was killed at each of {TRIES} tries, the last with nothing beside it, most often for lack "
-        "of memory; run the same command on a machine with more."
+        f"The worker process was killed, or ran out of memory, at each of {TRIES} tries, the last with nothing beside "
+        "it; run the same command on a machine with more memory."
     )
-    return {"video_id": row["video_id"], "path": row["path"], "reason": reason}
+    return Outcome(row, reason=reason)
 
 
-def _mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given: np.ndarray | None) -> np.ndarray:
-    """The alignment's target: kept from an earlier call, else given, else the Procrustes mean of training landmarks."""
+def _quarantine(out: Path, failed: list[Outcome]) -> pd.DataFrame:
+    rows = [
+        {"video_id": legible(found.row["video_id"]), "path": legible(found.row["path"]), "reason": found.reason}
+        for found in failed
+    ]
+    # Sorted, for the order of completion differs from run to run.
+    table = pd.DataFrame(rows, columns=["video_id", "path", "reason"]).sort_values("video_id", ignore_index=True)
+    with whole_file(out / QUARANTINE) as unfinished:
+        table.to_csv(unfinished, index=False)
+    return table
+
+
+def _kind(root: Path, out: Path, row: dict[str, Any]) -> str:
+    files = (landmark_path(root, row["path"]), root / row["path"], out / LANDMARK_FOLDER / f"{row['video_id']}.npy")
+    return kind_of(row["reason"], files)
+
+
+def _notes(root: Path, out: Path, done: list[Outcome], gone: set[str]) -> list[str]:
+    """What must be said of videos that are in the store, or were."""
+    said = []
+    trusted = sum(outcome.trusted for outcome in done)
+    if trusted:
+        said.append(
+            f"{trusted:,} videos were stored by an older version, which did not keep the files they were made from; "
+            f"they are taken as made from those below {root} now. Where these were replaced since, make a new store."
+        )
+    missing = [row for outcome in done if not outcome.reason and not (root / (row := outcome.row)["path"]).is_file()]
+    if missing:
+        said.append(
+            f"{len(missing):,} stored videos are kept whose files are no longer below {root}, {missing[0]['path']} for "
+            "instance."
+        )
+    if gone:
+        said.append(
+            f"{len(gone):,} videos that the store held are on no list below {root} any more, {min(gone)} for instance. "
+            f"They left the index; their clips stay in {out / 'clips'} until you delete them."
+        )
+    mute = [outcome.row for outcome in done if not outcome.reason and outcome.row.get("sound_problem")]
+    if mute:
+        said.append(
+            f"{len(mute):,} videos are stored without their sound, which nothing uses and which cannot be read: "
+            f"{mute[0]['video_id']} for instance ({mute[0]['sound_problem']})"
+        )
+    return said
+
+
+def _mean_face(
+    root: Path, out: Path, catalog: pd.DataFrame, canvas: int, given: np.ndarray | None, in_use: bool
+) -> np.ndarray:
+    """The alignment's target: kept from an earlier call, else given, else the Procrustes mean of training landmarks.
+
+    Whatever the landmarks are now: half a store must not be aligned to another face.
+
+    Raises:
+        TddError: the kept one is damaged and faces of the store were aligned to it, or none can be computed.
+    """
     path = out / MEAN_FACE
-    # Whatever the landmarks are now: half a store must not be aligned to another face.
     if path.is_file():
-        return np.load(path)
+        try:
+            kept = read_mean_face(path, canvas)
+            if is_upright(kept):
+                return kept
+            wrong = "its points are no upright face"
+        except TddError as error:
+            wrong = str(error)
+        if in_use:
+            raise TddError(
+                f"The mean face that the store's faces were aligned to, {path}, is damaged ({wrong}); copy it from "
+                f"another copy of the store, or delete {out} and run the same command again."
+            )
     target = _computed_mean_face(root, out, catalog, canvas) if given is None else given
     save_array(path, target)
     return target
@@ -186,10 +282,10 @@ def _computed_mean_face(root: Path, out: Path, catalog: pd.DataFrame, canvas: in
 def _middle_shape(root: Path, out: Path, row: dict[str, Any]) -> np.ndarray | None:
     try:
         points, _ = landmarks_of(root, out, row)
-    except TddError:
+        with np.errstate(over="ignore"):  # what float32 cannot hold is left out by mean_face
+            return np.asarray(points[len(points) // 2], np.float32)
+    except Exception:
         return None  # reported for its own video in quarantine.csv
-    shape = points[len(points) // 2].astype(np.float32)
-    return shape if np.ptp(shape, axis=0).all() else None  # so is one that has no shape
 
 
 def _stored_bytes(root: Path, out: Path, row: dict[str, Any], crop: int) -> int:
@@ -197,12 +293,7 @@ def _stored_bytes(root: Path, out: Path, row: dict[str, Any], crop: int) -> int:
     try:
         # Mapped: only the header is read.
         frames = len(np.load(landmark_file(root, out, row), mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError, TypeError):
+    except Exception:  # numpy raises many kinds for a damaged file, which is told when its video is tried
         frames = TYPICAL_FRAMES.get(row["dataset"], OTHER_FRAMES)
     sound = 2 * SAMPLES_PER_FRAME if row["audio"] else 0
     return frames * (crop * crop * 3 + sound)
-
-
-def _read_quarantine(out: Path) -> pd.DataFrame:
-    path = out / QUARANTINE
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["video_id", "path", "reason"])

@@ -3,7 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from tdd.data.store import ClipStore, finished_row, write_clip, write_index
+from tdd.data.clip_files import finished_row
+from tdd.data.store import ClipStore, write_clip, write_index
 from tdd.errors import TddError
 from tdd.machine.files import write_json
 
@@ -55,9 +56,9 @@ def test_the_fingerprint_follows_the_contents_not_the_order(tmp_path, pixels):
 
 def test_a_video_counts_as_finished_only_when_whole(tmp_path, pixels):
     write_clip(tmp_path, {"video_id": "a"}, pixels, [np.zeros(5, np.float32)])
-    assert finished_row(tmp_path, "a") is not None
+    assert finished_row(tmp_path, "a", 8) is not None
     (tmp_path / "clips" / "a.wav.npy").unlink()
-    assert finished_row(tmp_path, "a") is None
+    assert finished_row(tmp_path, "a", 8) is None
 
 
 def test_what_is_not_there_is_said(tmp_path, pixels):
