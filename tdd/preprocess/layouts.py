@@ -38,6 +38,9 @@ DEEPERFORENSICS_FOLDERS = (
     "reenact_postprocess",
 )
 
+CELEB_DF_FLAGS = {"Celeb-real": "1", "YouTube-real": "1", "Celeb-synthesis": "0"}
+"""What the list of Celeb-DF-v2 says of the videos in each of its folders."""
+
 FAKEAVCELEB_TYPES = ("RealVideo-RealAudio", "RealVideo-FakeAudio", "FakeVideo-RealAudio", "FakeVideo-FakeAudio")
 FAKEAVCELEB_COLUMNS = ("source", "target1", "target2", "method", "type", "path", "")  # the owner's last has no name
 
@@ -131,6 +134,11 @@ def list_celeb_df(root: Path) -> Iterator[Video]:
         if flag not in ("0", "1") or "/" not in name:
             raise TddError(f"{listing}, line {number}: expected '1 folder/file.mp4', not '{line}'.")
         listed = listed_path(name, f"{listing}, line {number}")
+        if CELEB_DF_FLAGS.get(listed.parts[0], flag) != flag:
+            raise TddError(
+                f"{listing}, line {number}: {listed} is labelled {flag} (1 real, 0 fake), which its folder is not; "
+                "copy the list again."
+            )
         method = REAL if flag == "1" else CELEB_DF_METHOD
         path = _beside_or_in(home / listed.parent, "videos", listed.name)
         identities = " ".join(listed.stem.split("_")[:-1])  # the last part is the video's number
@@ -221,6 +229,8 @@ def list_fakeavceleb(root: Path) -> Iterator[Video]:
         name = listed_file(row["path"], str(listing))
         if row["type"] not in FAKEAVCELEB_TYPES:
             raise TddError(f"{listing}: {name} is of type {row['type']!r}; known are {', '.join(FAKEAVCELEB_TYPES)}.")
+        if parts and parts[0] in FAKEAVCELEB_TYPES and parts[0] != row["type"]:
+            raise TddError(f"{listing}: {name} is of type {row['type']} and lies in {parts[0]}; copy the table again.")
         path = home.joinpath(*parts, name)
         if path in seen:  # true of about 22 files
             continue
