@@ -7,6 +7,7 @@ landmarks/<video id>.json    their quality, or why there are none; written last
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -36,6 +37,7 @@ from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 from tdd.preprocess.finders import finders_plan
 from tdd.preprocess.landmarks import LANDMARK_FOLDER, face_size, landmark_path, read_landmarks, read_points
+from tdd.preprocess.sources import describe, looks_same, renewed
 
 PLAN = "plan.json"
 PROCESSES_A_GPU = 4
@@ -109,7 +111,15 @@ def _is_open(root: Path, out: Path, row: dict[str, Any]) -> bool:
     if landmark_path(root, row["path"]).is_file() or not video.is_file():
         return False
     note = _read_note(out, row["video_id"])
-    return note is None or note.get("bytes") != video.stat().st_size
+    if note is None or note.get("bytes") != video.stat().st_size:
+        return True
+    if "sha256" not in note or looks_same(video, note):
+        return False
+    fresh = renewed(video, note)
+    if fresh:
+        with contextlib.suppress(OSError):  # a copy: next time its time is known, unless nothing can be written there
+            write_json(_note_path(_base(out, row["video_id"])), note | fresh)
+    return fresh is None
 
 
 def find_landmarks(
@@ -169,13 +179,13 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
     """Look at one video; its landmarks and their quality, or the reason why there are none, stay on the disk."""
     landmarker = _landmarker(finder)
     video, base = root / row["path"], _base(out, row["video_id"])
-    size = video.stat().st_size  # before the look: a file that changes during it is looked at again
+    looked_at = describe(video)  # before the look: a file that changes during it is looked at again
     try:
         found = landmarker.video(video)
     except Exception as error:
         if any(map(_is_lack_of_memory, (error, error.__cause__))):
             raise WorkerKilled(str(error)) from error  # tried again, alone at the end
-        note = {"reason": str(error), "bytes": size}
+        note = {"reason": str(error)} | looked_at
         if not isinstance(error, TddError):
             said = f"{type(error).__name__}: {error}"
             reason = f"{video}: looking for faces failed ({said}); leave the video out, or give its landmarks."
@@ -184,7 +194,7 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
         write_json(_note_path(base), note)
         return False
     save_array(_points_path(base), found.points)
-    write_json(_note_path(base), {"quality": dataclasses.asdict(found.quality), "bytes": size})
+    write_json(_note_path(base), {"quality": dataclasses.asdict(found.quality)} | looked_at)
     return True
 
 
@@ -241,6 +251,11 @@ def landmarks_of(root: Path, out: Path, row: dict[str, Any]) -> tuple[np.ndarray
         raise TddError(note["reason"])
     points = read_points(_points_path(_base(out, row["video_id"])))
     return points, {"landmarks": FOUND} | (note or {})["quality"]
+
+
+def found_in(out: Path, video_id: str) -> str | None:
+    """SHA-256 of the video that a video's landmarks were found in; ``None`` where that is not known."""
+    return (_read_note(out, video_id) or {}).get("sha256")
 
 
 def _base(out: Path, video_id: str) -> Path:

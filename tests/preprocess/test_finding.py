@@ -1,6 +1,7 @@
 """Catalog to landmarks to crops to store where no landmarks are given; discs play the faces."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -77,6 +78,26 @@ def test_nothing_is_looked_at_twice_unless_its_file_changes(root, tmp_path):
     (out / "landmarks/LRW/train/WORD_00000.npy").unlink()
     assert [r["path"] for r in without_landmarks(root, out)] == [row(0)["path"], row(4)["path"]]
     assert find_landmarks(root, out, DiscFinder(), workers=1) == Finding(2, 0)
+
+
+def test_a_copy_is_known_by_its_contents_and_a_file_of_the_same_size_is_not_taken_for_it(root, tmp_path):
+    out, path = tmp_path / "store", root / row(0)["path"]
+    film(root / row(1)["path"], [[(RED, 60, 100, 24)]] * 30)
+    first, other = path.read_bytes(), (root / row(1)["path"]).read_bytes()
+    size = max(len(first), len(other))
+    path.write_bytes(first + bytes(size - len(first)))
+    find_landmarks(root, out, DiscFinder(), workers=1)
+    prepare(root, out, CLIP, workers=1)
+    os.utime(path, ns=(10**18, 10**18))
+    assert without_landmarks(root, out) == []
+    assert json.loads((out / "landmarks/LRW/train/WORD_00000.json").read_text())["modified"] == 10**18
+    path.write_bytes(other + bytes(size - len(other)))
+    done = prepare(root, out, CLIP, workers=1)
+    assert "found in another version" in done.failed.set_index("video_id").loc[row(0)["video_id"], "reason"]
+    assert [r["path"] for r in without_landmarks(root, out)] == [row(0)["path"]]
+    find_landmarks(root, out, DiscFinder(), workers=1)
+    done = prepare(root, out, CLIP, workers=1)
+    assert done.made == 1 and row(0)["video_id"] in set(done.store.index["video_id"])
 
 
 def test_landmarks_found_in_another_way_are_not_mixed(root, tmp_path):
