@@ -50,7 +50,6 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
     """Data sets to a clip store."""
     from tdd.config import load_recipe
     from tdd.machine.progress import step
-    from tdd.preprocess.catalog import count_table
     from tdd.preprocess.prepare import prepare
 
     cluster, clip = _cluster(args), load_recipe(args.recipe).clip
@@ -58,12 +57,7 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
         _find_landmarks(args, console, cluster)
     with step("Aligned faces", console, "videos") as progress:
         done = prepare(args.root, args.out, clip, args.workers, progress, args.mean_face, cluster)
-    console.print(count_table(done.store.index).to_string(), highlight=False)
-    console.print(
-        f"{len(done.store.index)} videos in {args.out}, {done.made} of them made now, {len(done.failed)} left out."
-    )
-    for row in done.failed.head(5).itertuples():
-        console.print(f"  left out: {row.video_id}: {row.reason}", highlight=False, markup=False)
+    console.print(done.to_text(), highlight=False, markup=False)
 
 
 def _report_fetch(console: Console) -> Callable[[str, int, int], None]:

@@ -89,3 +89,14 @@ def count_table(videos: Iterable[Video] | pd.DataFrame) -> pd.DataFrame:
     table = videos if isinstance(videos, pd.DataFrame) else pd.DataFrame([dataclasses.asdict(v) for v in videos])
     counts = table.groupby(["dataset", "method", "split"]).size().unstack("split", fill_value=0)
     return counts.reindex(columns=[split for split in SPLITS if split in counts.columns])
+
+
+def found_table(listed: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """As :func:`count_table`, in words: ``140`` where all that are listed were found, else ``139 of 140``."""
+    wanted = count_table(listed)
+    have = count_table(found).reindex(index=wanted.index, columns=wanted.columns, fill_value=0)
+    words = [
+        ["" if not n else f"{n:,}" if m == n else f"{m:,} of {n:,}" for m, n in zip(some, all_of, strict=True)]
+        for some, all_of in zip(have.to_numpy(), wanted.to_numpy(), strict=True)
+    ]
+    return pd.DataFrame(words, index=wanted.index, columns=wanted.columns)

@@ -71,7 +71,7 @@ def split_work(
             continue
         found = finished_row(out, row["video_id"], crop)
         if found and _is_plainly_finished(root, out, row, found):
-            done.append(Outcome(_renamed(out, row, found)))
+            done.append(Outcome(_refreshed(out, row, found)))
         else:
             work.append(row)
     return done, work
@@ -86,15 +86,16 @@ def _is_plainly_finished(root: Path, out: Path, row: dict[str, Any], found: dict
     """Whether sizes and times say that a stored video is the one to be made; nothing is read."""
     known = found.get(SOURCES, {})
     try:
-        return bool(known) and not is_touched(out, found) and all(
-            not path.is_file() or (known.get(name) and looks_same(path, known[name]))
-            for name, path in source_files(root, out, row).items()
-        )  # fmt: skip
+        return (
+            bool(known)
+            and not is_touched(out, found)
+            and all(looks_same(path, known.get(name)) for name, path in source_files(root, out, row).items())
+        )
     except (OSError, KeyError, TypeError):
         return False
 
 
-def _renamed(out: Path, row: dict[str, Any], found: dict[str, Any], sources: dict[str, Source] | None = None) -> Any:
+def _refreshed(out: Path, row: dict[str, Any], found: dict[str, Any], sources: dict[str, Source] | None = None) -> Any:
     """The row of a finished video as the catalog has it now; kept in the store where that, or its sources, are new."""
     # What the file holds, not what belongs to it, says whether there is sound.
     now = row | {name: value for name, value in found.items() if name not in row or name == "audio"}
@@ -114,4 +115,4 @@ def finished_by_contents(root: Path, out: Path, row: dict[str, Any], crop: int) 
     if any(source is None for source in sources.values()):
         return None
     now = {name: source for name, source in sources.items() if source}
-    return Outcome(_renamed(out, row, found, now), trusted=not known)
+    return Outcome(_refreshed(out, row, found, now), trusted=not known)

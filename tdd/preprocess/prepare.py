@@ -37,11 +37,11 @@ from tdd.machine.files import (
 )
 from tdd.machine.parallel import TRIES, Progress, local_engine, parallel_map
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
-from tdd.preprocess.catalog import catalog_rows, read_catalog
+from tdd.preprocess.catalog import catalog_rows, count_table, found_table, read_catalog
 from tdd.preprocess.crops import face_crops, is_upright, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
+from tdd.preprocess.finding import FOUND, found_in, landmark_file, landmarks_of
 from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
-from tdd.preprocess.finding import landmark_file, landmarks_of
 from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work
 from tdd.preprocess.landmarks import LANDMARK_FOLDER, landmark_path, read_mean_face
 from tdd.preprocess.probe import why_missing
@@ -71,6 +71,21 @@ class Prepared:
     """Kinds of reason, as :func:`tdd.preprocess.set_aside.reason_table` counts them."""
     notes: tuple[str, ...] = ()
     """What must be said of videos that are kept: crops that may be wrong, sound left out, sources not known."""
+
+    def to_text(self) -> str:
+        """For a terminal: videos found of those listed, kinds of reasons with their counts, and notes."""
+        index, listed = self.store.index, self.store.listed
+        where, left = self.store.folder, len(self.failed)
+        lines = [
+            (count_table(index) if listed is None else found_table(listed, index)).to_string(),
+            f"{len(index):,} videos in {where}, {self.made:,} of them made now, {left:,} left out.",
+        ]
+        if left:
+            lines.append(f"Left out, by reason (that of each video is in {where / QUARANTINE}):")
+        for row in catalog_rows(self.reasons):
+            example = f"{row['example']}{' for instance' * (row['videos'] > 1)}"
+            lines.append(f"  {row['videos']:>7,}  {row['reason']}: {example}")
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
 
 def prepare(
@@ -176,6 +191,11 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
     # Before they are opened: a file that is replaced meanwhile then differs from what is kept of it.
     sources = {name: describe(path) for name, path in places.items() if path.is_file()}
     points, facts = landmarks_of(root, out, row)
+    if facts["landmarks"] == FOUND and found_in(out, row["video_id"]) not in (None, sources["video"]["sha256"]):
+        raise TddError(
+            f"The landmarks of {places['video']} were found in another version of it; run tdd prepare without "
+            "--landmarks given, which finds them anew."
+        )
     video, watch = VideoFile(places["video"]), CropWatch(target, clip.crop)
     facts |= {"fps": video.read_fps(), SOURCES: sources}
     crops = face_crops(video, points, target, clip, watch.see)

@@ -26,28 +26,26 @@ def describe(path: Path) -> Source:
     return {"bytes": found.st_size, "modified": found.st_mtime_ns, "sha256": sha256(path)}
 
 
-def looks_same(path: Path, known: Source) -> bool:
-    """Whether size and time are those that were kept; nothing is read."""
-    found = path.stat()
-    return found.st_size == known["bytes"] and found.st_mtime_ns == known["modified"]
+def looks_same(path: Path, known: Source | None) -> bool:
+    """Whether size and time are those that were kept; nothing is read. A file that is gone contradicts nothing."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return known is not None and (found.st_size, found.st_mtime_ns) == (known["bytes"], known["modified"])
 
 
 def renewed(path: Path, known: Source | None) -> Source | None:
     """What a file is now, where it is still the one that was kept; ``None`` where it is another.
 
-    A file that is gone contradicts nothing, and what was kept of it stays; one of which nothing was kept is taken as it
-    is.
+    Of a file that is gone, what was kept stays; one of which nothing was kept is taken as it is.
 
     Raises:
         TddError: the file cannot be read.
     """
-    if not path.is_file():
-        return known or {}
-    if not known:
-        return describe(path)
-    if path.stat().st_size != known["bytes"]:
-        return None
     if looks_same(path, known):
-        return known
+        return known or {}
+    if known and path.stat().st_size != known["bytes"]:
+        return None
     found = describe(path)
-    return found if found["sha256"] == known["sha256"] else None
+    return None if known and found["sha256"] != known["sha256"] else found

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from tdd.cli import main
 from tdd.config import ClipConfig
 from tdd.data.clip_files import audio_path, frames_path
 from tdd.data.store import ClipStore
@@ -262,3 +263,15 @@ def test_the_table_of_reasons_counts_all(root, tmp_path):
     assert set(done.reasons["reason"]) == {
         "has N frames at N fps, and a clip takes N", "has N frames and its landmarks N", "is missing",
     }  # fmt: skip
+
+
+def test_prepare_says_found_of_listed_and_counts_the_reasons(root, tmp_path, capsys):
+    for number in (3, 4):
+        add_video(root, f"{FOLDER}/WORD_{number:05d}.mp4", 20, audio=True)
+    small = tmp_path / "small.yaml"
+    small.write_text("clip: {canvas: 72, crop: 42, view_crop: 40, input_size: 32}")
+    arguments = ["prepare", "--root", str(root), "--out", str(tmp_path / "store"), "--recipe", str(small)]
+    assert main([*arguments, "--landmarks", "given", "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "LRW     real    2 of 4" in said and "2 videos in" in said and "2 left out." in said
+    assert "2  has N frames at N fps, and a clip takes N: LRW/train/WORD_00003 for instance" in said
