@@ -179,13 +179,14 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
     """Look at one video; its landmarks and their quality, or the reason why there are none, stay on the disk."""
     landmarker = _landmarker(finder)
     video, base = root / row["path"], _base(out, row["video_id"])
-    looked_at = describe(video)  # before the look: a file that changes during it is looked at again
+    looked_at: dict[str, Any] = {}
     try:
+        looked_at = describe(video)  # before the look: a file that changes during it is looked at again
         found = landmarker.video(video)
     except Exception as error:
         if any(map(_is_lack_of_memory, (error, error.__cause__))):
             raise WorkerKilled(str(error)) from error  # tried again, alone at the end
-        note = {"reason": str(error)} | looked_at
+        note: dict[str, Any] = {"reason": str(error)} | looked_at
         if not isinstance(error, TddError):
             said = f"{type(error).__name__}: {error}"
             reason = f"{video}: looking for faces failed ({said}); leave the video out, or give its landmarks."
