@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 import tdd
 from tdd import commands
 from tdd.errors import TddError
+from tdd.machine.console import legible, make_console, replace_unknown_characters
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -237,16 +236,16 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence and exit code 2."""
+    replace_unknown_characters()
     args = build_parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
     try:
-        code = args.run(args, console)
+        code = args.run(args, make_console())
     except TddError as error:
-        Console(stderr=True, soft_wrap=True).print(f"tdd: {error}", highlight=False, markup=False, style="red")
+        make_console(stderr=True).print(f"tdd: {legible(str(error))}", style="red")
         return USER_ERROR
     except KeyboardInterrupt:
         said = "Interrupted; the same command goes on from here." if "resumes" in args else "Interrupted."
-        Console(stderr=True).print(said)
+        make_console(stderr=True).print(said)
         return INTERRUPTED
     return code or 0
 

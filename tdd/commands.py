@@ -31,7 +31,7 @@ def demo(args: argparse.Namespace, console: Console) -> None:
     from tdd.demo import run_demo
 
     made = run_demo(args.size, args.out or Path("runs") / args.size, console, args.rows, args.seeds, args.workers)
-    console.print(made.to_text(), highlight=False, markup=False)
+    console.print(made.to_text())
 
 
 def synth(args: argparse.Namespace, console: Console) -> None:
@@ -57,14 +57,12 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
         _find_landmarks(args, console, cluster)
     with step("Aligned faces", console, "videos") as progress:
         done = prepare(args.root, args.out, clip, args.workers, progress, args.mean_face, cluster)
-    console.print(done.to_text(), highlight=False, markup=False)
+    console.print(done.to_text())
 
 
 def _report_fetch(console: Console) -> Callable[[str, int, int], None]:
     """Says on the console how far a download is: name, bytes fetched, bytes in all."""
-    return lambda name, fetched, total: console.print(
-        f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched", highlight=False
-    )
+    return lambda name, fetched, total: console.print(f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched")
 
 
 def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayCluster | None) -> None:
@@ -76,7 +74,7 @@ def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayClus
     if without_landmarks(args.root, args.out):
         with step("Landmarks", console, "videos") as progress:
             done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, _report_fetch(console))
-        console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.", highlight=False)
+        console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.")
 
 
 def inspect(args: argparse.Namespace, console: Console) -> None:
@@ -85,7 +83,7 @@ def inspect(args: argparse.Namespace, console: Console) -> None:
     from tdd.plots.store import inspect_store
 
     for path in inspect_store(ClipStore(args.store), args.out, args.root):
-        console.print(path, highlight=False, markup=False)
+        console.print(path)
 
 
 def check_data(args: argparse.Namespace, console: Console) -> int:
@@ -112,7 +110,7 @@ def fetch_lists(args: argparse.Namespace, console: Console) -> None:
 
     written = fetch_splits(args.root, args.url or SPLITS_URL)
     for path in written:
-        console.print(f"{path}: fetched", highlight=False, markup=False)
+        console.print(f"{path}: fetched")
     if not written:
         console.print("The official lists are all there.")
 
@@ -130,9 +128,7 @@ def study(args: argparse.Namespace, console: Console) -> None:
     plan = plan_study(args.name, recipe, ClipStore(args.store), args.rows)
     jobs = study_jobs(plan.rows, args.seeds, recipe)
     with step(f"Study {plan.name}, {len(jobs)} runs", console) as progress:
-        relay = StudyProgress(
-            jobs, args.out, lambda said: console.print(f"  {said}", highlight=False, markup=False), progress
-        )
+        relay = StudyProgress(jobs, args.out, lambda said: console.print(f"  {said}"), progress)
         failures = run_study(
             plan, args.seeds, args.store, recipe, args.out, args.out / plan.name, args.workers, relay,
             cluster.engine(args.store, args.out) if cluster else None,
@@ -146,7 +142,7 @@ def show_recipe(args: argparse.Namespace, console: Console) -> None:
     from tdd.config import load_recipe
     from tdd.records.origins import describe_recipe
 
-    console.print(describe_recipe(load_recipe(args.recipe)), end="", highlight=False, markup=False)
+    console.print(describe_recipe(load_recipe(args.recipe)), end="")
 
 
 def evaluate(args: argparse.Namespace, console: Console) -> None:
@@ -160,7 +156,7 @@ def evaluate(args: argparse.Namespace, console: Console) -> None:
     protocol = Protocol(tuple(args.datasets), tuple(args.methods), args.whole_video, args.clip_stride, args.frame_step)
     with step("Scoring the test videos", console, "clips") as progress:
         record = evaluate_checkpoint(args.checkpoint, ClipStore(args.store), args.out, protocol, progress)
-    console.print(evaluation_text(record), highlight=False, markup=False)
+    console.print(evaluation_text(record))
 
 
 def robustness(args: argparse.Namespace, console: Console) -> None:
@@ -179,8 +175,8 @@ def robustness(args: argparse.Namespace, console: Console) -> None:
             corruptions=args.corruptions, levels=args.levels, videos=args.videos, protocol=protocol, seed=args.seed,
             workers=args.workers, progress=progress,
         )  # fmt: skip
-    console.print(robustness_text(record), highlight=False, markup=False)
-    console.print(draw_robustness(record, args.out / "robustness.png"), highlight=False, markup=False)
+    console.print(robustness_text(record))
+    console.print(draw_robustness(record, args.out / "robustness.png"))
 
 
 def import_weights(args: argparse.Namespace, console: Console) -> None:
@@ -188,14 +184,14 @@ def import_weights(args: argparse.Namespace, console: Console) -> None:
     from tdd.weights.importing import import_published
 
     done = import_published(args.file, args.out, args.backbone, args.time_axis, args.mean_face)
-    console.print(f"{args.out} now holds {done.to_text()}", highlight=False, markup=False)
+    console.print(f"{args.out} now holds {done.to_text()}")
 
 
 def show_weights(args: argparse.Namespace, console: Console) -> None:
     """What a folder of weights holds."""
     from tdd.weights.inspection import weights_text
 
-    console.print(weights_text(args.folder), highlight=False, markup=False)
+    console.print(weights_text(args.folder))
 
 
 def predict(args: argparse.Namespace, console: Console) -> None:
@@ -208,7 +204,7 @@ def predict(args: argparse.Namespace, console: Console) -> None:
         _predict_folder(args, console)
         return
     prediction = _scorer(args, console).score(args.video, args.landmarks)
-    console.print(prediction.to_text(), highlight=False, markup=False)
+    console.print(prediction.to_text())
     if args.json:
         with disk_errors_told(args.json.parent):
             write_json(args.json, prediction.to_dict())
@@ -242,9 +238,9 @@ def _predict_folder(args: argparse.Namespace, console: Console) -> None:
         rows = predict_folder(args.video, scorer, args.landmarks, progress)
     write_table(rows, args.csv)
     failed = [row for row in rows if "reason" in row]
-    console.print(f"{len(rows) - len(failed)} of {len(rows)} videos scored; {args.csv}", highlight=False, markup=False)
+    console.print(f"{len(rows) - len(failed)} of {len(rows)} videos scored; {args.csv}")
     for row in failed[:5]:
-        console.print(f"  not scored: {row['reason']}", highlight=False, markup=False)
+        console.print(f"  not scored: {row['reason']}")
     if len(failed) == len(rows):
         raise TddError(
             f"None of the {len(rows)} videos in {args.video} could be scored; the reasons are in {args.csv}."
@@ -261,10 +257,10 @@ def report(args: argparse.Namespace, console: Console) -> None:
     for place in find_studies(args.folder):
         out = args.out / place.relative_to(args.folder) if args.out else place
         report = write_report(place, out / "report")
-        console.print(f"{report.study.title}: {place}", highlight=False, markup=False)
-        console.print(report.to_text(), highlight=False, markup=False)
+        console.print(f"{report.study.title}: {place}")
+        console.print(report.to_text())
         for path in (*report.files, *draw_figures(place, out / "figures", args.store)):
-            console.print(path, highlight=False, markup=False)
+            console.print(path)
     if args.summary:
         write_summary(args.folder, args.summary)
-        console.print(f"{args.summary} holds plans, records and scores.", highlight=False, markup=False)
+        console.print(f"{args.summary} holds plans, records and scores.")

@@ -64,8 +64,9 @@ def step(title: str, console: Console, unit: str = "") -> Iterator[Step]:
     started = time.monotonic()
     if console.is_terminal:
         columns = (
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
-            TextColumn("{task.fields[count]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
+            TextColumn("{task.fields[count]}", markup=False), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(),
         )  # fmt: skip
         with Progress(*columns, console=console, transient=True) as bars:
             yield Step(title, console, bars, unit)

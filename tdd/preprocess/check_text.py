@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from tdd.names import SPLITS
 from tdd.preprocess.check import DatasetCheck, RootCheck, Trouble, Verdict
@@ -56,7 +56,7 @@ def _count_table(dataset: DatasetCheck, terminal: bool) -> Table:
         table.add_column(split, justify="right", no_wrap=True)
     for method in dict.fromkeys(count.method for count in dataset.counts):
         cells = {c.split: f"{c.found:,} of {c.expected:,}" for c in dataset.counts if c.method == method}
-        table.add_row(escape(method), *(cells.get(split, "") for split in splits))
+        table.add_row(Text(method), *(cells.get(split, "") for split in splits))
     return table
 
 
