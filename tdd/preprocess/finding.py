@@ -36,7 +36,14 @@ from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 from tdd.preprocess.finders import finders_plan
-from tdd.preprocess.landmarks import LANDMARK_FOLDER, face_size, landmark_path, read_landmarks, read_points
+from tdd.preprocess.landmarks import (
+    LANDMARK_FOLDER,
+    face_size,
+    given_landmarks,
+    landmark_path,
+    read_landmarks,
+    read_points,
+)
 from tdd.preprocess.sources import describe, looks_same, renewed
 
 PLAN = "plan.json"
@@ -108,7 +115,7 @@ def without_landmarks(root: Path, out: Path) -> list[dict[str, Any]]:
 
 def _is_open(root: Path, out: Path, row: dict[str, Any]) -> bool:
     video = root / row["path"]
-    if landmark_path(root, row["path"]).is_file() or not video.is_file():
+    if given_landmarks(root, row["path"]) or not os.path.isfile(video):  # noqa: PTH113 - no error where it cannot tell
         return False
     note = _read_note(out, row["video_id"])
     if note is None or note.get("bytes") != video.stat().st_size:
@@ -227,9 +234,9 @@ def _killed(out: Path, row: dict[str, Any]) -> bool:
 
 def landmark_file(root: Path, out: Path, row: dict[str, Any]) -> Path:
     """Where a video's landmarks lie: given ones below the data root, else found ones in the store; or would lie."""
-    given = landmark_path(root, row["path"])
+    given = given_landmarks(root, row["path"])
     found = _points_path(_base(out, row["video_id"]))
-    return found if found.is_file() and not given.is_file() else given
+    return given or (found if found.is_file() else landmark_path(root, row["path"]))
 
 
 def landmarks_of(root: Path, out: Path, row: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
@@ -242,7 +249,7 @@ def landmarks_of(root: Path, out: Path, row: dict[str, Any]) -> tuple[np.ndarray
     Raises:
         TddError: there are none, or not of that shape; the sentence says why.
     """
-    if landmark_path(root, row["path"]).is_file():
+    if given_landmarks(root, row["path"]):
         points = read_landmarks(root, row["path"])
         return points, {"landmarks": GIVEN, "face_px": face_size(points)}
     note = _read_note(out, row["video_id"])

@@ -43,7 +43,7 @@ from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.finding import FOUND, found_in, landmark_file, landmarks_of
 from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
 from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work
-from tdd.preprocess.landmarks import LANDMARK_FOLDER, landmark_path, read_mean_face
+from tdd.preprocess.landmarks import LANDMARK_FOLDER, count_frames, landmark_path, read_mean_face
 from tdd.preprocess.probe import why_missing
 from tdd.preprocess.quality import CropWatch, crop_warnings
 from tdd.preprocess.set_aside import kind_of, reason_of, reason_table
@@ -310,10 +310,6 @@ def _middle_shape(root: Path, out: Path, row: dict[str, Any]) -> np.ndarray | No
 
 def _stored_bytes(root: Path, out: Path, row: dict[str, Any], crop: int) -> int:
     """Bytes that one video will take, from the length of its landmarks or, failing that, what is typical."""
-    try:
-        # Mapped: only the header is read.
-        frames = len(np.load(landmark_file(root, out, row), mmap_mode="r", allow_pickle=False))
-    except Exception:  # numpy raises many kinds for a damaged file, which is told when its video is tried
-        frames = TYPICAL_FRAMES.get(row["dataset"], OTHER_FRAMES)
+    frames = count_frames(landmark_file(root, out, row)) or TYPICAL_FRAMES.get(row["dataset"], OTHER_FRAMES)
     sound = 2 * SAMPLES_PER_FRAME if row["audio"] else 0
     return frames * (crop * crop * 3 + sound)
