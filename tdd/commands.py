@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tdd.errors import TddError
+from tdd.machine.console import legible
 
 if TYPE_CHECKING:
     from tdd.evaluation.predict import VideoScorer
@@ -51,8 +52,11 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
     from tdd.config import load_recipe
     from tdd.machine.progress import step
     from tdd.preprocess.prepare import prepare
+    from tdd.preprocess.strays import unread_folders
 
     cluster, clip = _cluster(args), load_recipe(args.recipe).clip
+    for name, reason in unread_folders(args.root):
+        console.print(legible(f"  {name} {reason}."))
     if args.landmarks == "auto":
         _find_landmarks(args, console, cluster)
     with step("Aligned faces", console, "videos") as progress:

@@ -12,6 +12,8 @@ import pandas as pd
 from tdd.errors import TddError
 from tdd.names import SPLITS
 from tdd.preprocess.layouts import READERS, Video
+from tdd.preprocess.probe import is_there
+from tdd.preprocess.strays import resembled, unread_folders
 
 
 def datasets_in(root: Path) -> list[str]:
@@ -22,8 +24,11 @@ def datasets_in(root: Path) -> list[str]:
     """
     found = [name for name in READERS if (root / name).is_dir()]
     if not found:
+        likely = [f" {name} {reason}." for name, reason in unread_folders(root) if resembled(name)]
+        inside = f" {root} seems to be one: give the folder that it lies in." if resembled(root.resolve().name) else ""
         raise TddError(
             f"No data set was found in {root}; expected a folder named {', '.join(READERS)} (data/README.md)."
+            f"{''.join(likely[:3]) or inside}"
         )
     return found
 
@@ -57,7 +62,7 @@ def read_catalog(root: Path) -> pd.DataFrame:
     for name in datasets_in(root):
         listed = list_videos(root, name)
         require_unique(listed)
-        if not any((root / video.path).is_file() for video in listed):
+        if not any(is_there(root / video.path) for video in listed):
             raise TddError(f"{root / name} holds none of the {len(listed)} videos of {name}; complete or remove it.")
         videos += listed
     return pd.DataFrame([dataclasses.asdict(video) for video in videos])
@@ -74,14 +79,18 @@ def require_unique(videos: Iterable[Video]) -> None:
     Raises:
         TddError: one is, in one split or in two.
     """
-    splits: dict[str, str] = {}
+    known: dict[str, Video] = {}
     for video in videos:
-        if video.video_id in splits:
-            where = " and ".join(dict.fromkeys((splits[video.video_id], video.split)))
+        other = known.setdefault(video.video_id, video)
+        if other is video:
+            continue
+        where = " and ".join(dict.fromkeys((other.split, video.split)))
+        if other.path != video.path:
             raise TddError(
-                f"{video.video_id} is on the lists of {video.dataset} twice ({where}); copy the lists again."
+                f"{other.path} and {video.path} ({where}) are both called {video.video_id}, for an ending or the way "
+                "that Unicode writes a letter tells no videos apart; rename or remove one."
             )
-        splits[video.video_id] = video.split
+        raise TddError(f"{video.video_id} is on the lists of {video.dataset} twice ({where}); copy the lists again.")
 
 
 def count_table(videos: Iterable[Video] | pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tdd.errors import TddError
-from tdd.machine.parallel import Progress, parallel_map
+from tdd.machine.console import legible
+from tdd.machine.parallel import InlinePool, Pool, ProcessPool, Progress, local_engine, parallel_map
 from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, LRW, REAL, SPLITS
 from tdd.preprocess.catalog import datasets_in, list_videos, require_unique
 from tdd.preprocess.expected import LRW_SHORT_VAL, SYNTHETIC_MARK, Counts, count_videos, expected_counts
-from tdd.preprocess.layouts import COMPRESSION, Video
-from tdd.preprocess.probe import video_problem, why_missing
-from tdd.preprocess.strays import find_strays
+from tdd.preprocess.layouts import Video
+from tdd.preprocess.probe import is_there, video_problem, why_missing
+from tdd.preprocess.strays import find_strays, unread_folders
 
 BATCH = 200
 """Files that a worker opens before it reports."""
@@ -59,6 +59,8 @@ class DatasetCheck:
     unreadable: tuple[Trouble, ...] = ()
     unexpected: tuple[Trouble, ...] = ()
     """Videos that no list names; they are not read and do not count against the verdict."""
+    unread: tuple[Trouble, ...] = ()
+    """Folders and lists that are not read, and do not count against the verdict either."""
     overlap: tuple[Trouble, ...] = ()
     """A person, in place of a path, who is in more than one split, and in which."""
     notes: tuple[str, ...] = ()
@@ -73,6 +75,8 @@ class RootCheck:
     root: Path
     synthetic: bool
     datasets: tuple[DatasetCheck, ...]
+    unread: tuple[Trouble, ...] = ()
+    """Folders beside the data sets that are not read, and archives of data sets."""
 
     @property
     def verdict(self) -> Verdict:
@@ -83,7 +87,10 @@ class RootCheck:
         """The whole report as JSON holds it, verdicts by name."""
         datasets = [dataclasses.asdict(check) | {"verdict": check.verdict.name.lower()} for check in self.datasets]
         verdict = self.verdict.name.lower()
-        return {"root": str(self.root), "synthetic": self.synthetic, "verdict": verdict, "datasets": datasets}
+        return {
+            "root": str(self.root), "synthetic": self.synthetic, "verdict": verdict, "datasets": datasets,
+            "unread": self.unread,
+        }  # fmt: skip
 
 
 def check_root(
@@ -114,7 +121,7 @@ def check_root(
     if DEEPERFORENSICS in usable and FACEFORENSICS in usable:
         note = _deeperforensics_note(usable[DEEPERFORENSICS], usable[FACEFORENSICS])
         checks = [dataclasses.replace(c, notes=(*c.notes, note)) if c.dataset == DEEPERFORENSICS else c for c in checks]
-    return RootCheck(root, (root / SYNTHETIC_MARK).is_file(), tuple(checks))
+    return RootCheck(root, (root / SYNTHETIC_MARK).is_file(), tuple(checks), _legible(unread_folders(root)))
 
 
 def _list(root: Path, dataset: str) -> list[Video] | str:
@@ -126,7 +133,7 @@ def _list(root: Path, dataset: str) -> list[Video] | str:
 
 
 def _present(root: Path, videos: Sequence[Video]) -> list[Video]:
-    return [video for video in videos if (root / video.path).is_file()]
+    return [video for video in videos if is_there(root / video.path)]
 
 
 def _unreadable(
@@ -135,9 +142,25 @@ def _unreadable(
     """What is wrong with a video, by its path, for those with which something is."""
     files = [(video.path, video.audio) for video in videos]
     batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-    return dict(
-        trouble for part in parallel_map(partial(_probe, root, deep), batches, workers, progress) for trouble in part
-    )
+    engine = _apart if deep else local_engine
+    look, killed = partial(_probe, root, deep), "\0"
+    parts = parallel_map(look, batches, workers, progress, engine, lambda batch: [(path, killed) for path, _ in batch])
+    troubles = dict(trouble for part in parts for trouble in part)
+    # One of a batch ended the process that looked at it: each is looked at by itself.
+    again = [[file] for file in files if troubles.get(file[0]) == killed]
+    alone = parallel_map(look, again, workers, None, engine, _killed)
+    found = dict(trouble for part in alone for trouble in part)
+    return {path: reason for path, reason in troubles.items() if reason != killed} | found
+
+
+def _apart(workers: int | None, pieces: int) -> Pool:
+    """Processes, even where one would do: a decoder that crashes must not end this one."""
+    pool = local_engine(workers, pieces)
+    return ProcessPool(1) if isinstance(pool, InlinePool) else pool
+
+
+def _killed(files: Sequence[tuple[str, bool]]) -> list[Trouble]:
+    return [(path, "ends the process that decodes it; copy it again from its source") for path, _ in files]
 
 
 def _probe(root: Path, deep: bool, files: Sequence[tuple[str, bool]]) -> list[Trouble]:
@@ -150,7 +173,7 @@ def _check(root: Path, dataset: str, listed: Sequence[Video], bad: dict[str, str
     good = [video for video in there if video.path not in bad]
     present = {video.path for video in there}
     missing = [(video.path, why_missing(root / video.path)) for video in listed if video.path not in present]
-    unexpected, notes = find_strays(root, dataset, {video.path for video in listed})
+    seen = find_strays(root, dataset, {video.path for video in listed})
     expected, found = expected_counts(root, dataset, listed), count_videos(good)
     counts = _counts(expected, found)
     overlap = _overlap(dataset, listed)
@@ -163,16 +186,17 @@ def _check(root: Path, dataset: str, listed: Sequence[Video], bad: dict[str, str
         counts,
         missing=_legible(missing),
         unreadable=_legible((path, bad[path]) for path in sorted(present & bad.keys())),
-        unexpected=_legible(unexpected),
+        unexpected=_legible(seen.unexpected),
+        unread=_legible(seen.unread),
         overlap=overlap,
-        notes=(*notes, *_subset_notes(root, dataset)),
+        notes=(*map(legible, seen.notes), *_subset_notes(root, dataset)),
         problem=problem,
     )
 
 
 def _legible(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
-    """Names as text that can be printed and written: a byte that is not UTF-8 becomes the replacement character."""
-    return tuple((os.fsencode(name).decode("utf-8", "replace"), reason) for name, reason in troubles)
+    """Names as text that can be printed and written."""
+    return tuple((legible(name), legible(reason)) for name, reason in troubles)
 
 
 def _counts(expected: Counts, found: Counts) -> tuple[Count, ...]:
@@ -218,13 +242,7 @@ def _subset_notes(root: Path, dataset: str) -> list[str]:
     """Which parts of a real data set are read, and which the recipes take."""
     if (root / SYNTHETIC_MARK).is_file():
         return []
-    reals = root / FACEFORENSICS / "original_sequences" / "youtube"
     return {
-        FACEFORENSICS: [
-            f"The version {version} is there too; {COMPRESSION} is read."
-            for version in ("raw", "c40")
-            if (reals / version).is_dir()
-        ],
         LRW: [
             "Recipes take stage1.clips of the training clips, the first of each word by name: 5,000 in the recipe "
             "paper (10 of each of 500 words: lrw-5k), 0 for all."

@@ -36,9 +36,11 @@ def print_check(check: RootCheck, console: Console) -> None:
         _troubles(console, "missing", dataset.missing)
         _troubles(console, "unreadable", dataset.unreadable)
         _troubles(console, "unexpected", dataset.unexpected)
+        _troubles(console, "not read", dataset.unread)
         _troubles(console, "people in several splits", dataset.overlap)
         for note in dataset.notes:
             _line(console, f"  {note}")
+    _troubles(console, "not read", check.unread)
     _line(console, f"{check.root}: {VERDICTS[check.verdict]}", COLOURS[check.verdict])
 
 

@@ -6,6 +6,7 @@ its folders. None renames, copies or needs a hand-made list, and none follows a 
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,7 +26,18 @@ from tdd.names import (
     REAL,
     SPLITS,
 )
-from tdd.preprocess.lists import listed_file, listed_path, parse_mapping, parse_pairs, parse_table, read_list
+from tdd.preprocess.folders import Passed, folders_below
+from tdd.preprocess.lists import (
+    AGAIN,
+    listed_file,
+    listed_path,
+    parse_mapping,
+    parse_pairs,
+    parse_table,
+    read_list,
+    text_lines,
+)
+from tdd.preprocess.naming import is_hidden, on_disk, same_name
 
 COMPRESSION = "c23"
 """Which of the owner's versions of FaceForensics++ is read."""
@@ -38,8 +50,10 @@ DEEPERFORENSICS_FOLDERS = (
     "reenact_postprocess",
 )
 
-CELEB_DF_FLAGS = {"Celeb-real": "1", "YouTube-real": "1", "Celeb-synthesis": "0"}
-"""What the list of Celeb-DF-v2 says of the videos in each of its folders."""
+CELEB_DF_LABELS = {"Celeb-real": "1", "YouTube-real": "1", "Celeb-synthesis": "0"}
+"""The label of every video in a folder of Celeb-DF-v2, as its list writes it."""
+
+DFDC_LABELS, DFDC_METADATA = "labels.csv", "metadata.json"
 
 FAKEAVCELEB_TYPES = ("RealVideo-RealAudio", "RealVideo-FakeAudio", "FakeVideo-RealAudio", "FakeVideo-FakeAudio")
 FAKEAVCELEB_COLUMNS = ("source", "target1", "target2", "method", "type", "path", "")  # the owner's last has no name
@@ -85,13 +99,27 @@ def list_lrw(root: Path) -> Iterator[Video]:
     folder = root / LRW / "lipread_mp4"
     if not folder.is_dir():
         raise TddError(f"{folder} is missing; LRW's videos lie in a folder lipread_mp4 ({PUBLISHED[LRW]}).")
-    for word in sorted(entry.name for entry in folder.iterdir() if entry.is_dir()):
+    for home in _shown(folder):
+        word = same_name(home.name)
         for split in SPLITS:
-            for path in sorted((folder / word / split).glob("*.mp4")):  # recipes take the first of each word
+            for path in _shown(home / split):  # recipes take the first of each word
                 # A clip in another word's folder would get that word for its label.
-                if path.name.startswith(f"{word}_"):
-                    video_id = f"{LRW}/{split}/{path.stem}"
+                if path.suffix == ".mp4" and same_name(path.name).startswith(f"{word}_"):
+                    video_id = f"{LRW}/{split}/{same_name(path.stem)}"
                     yield Video(video_id, LRW, REAL, 0, split, _relative(path, root), "", word, audio=True)
+
+
+def _shown(folder: Path) -> list[Path]:
+    """What lies in a folder and is not hidden, by name; nothing where there is no folder.
+
+    Raises:
+        OSError: it cannot be read. Not to be passed over: its videos are on no list that would miss them.
+    """
+    try:
+        paths = [path for path in folder.iterdir() if not is_hidden(path.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(paths, key=lambda path: (same_name(path.name), path.name))
 
 
 def list_faceforensics(root: Path) -> Iterator[Video]:
@@ -108,12 +136,12 @@ def list_faceforensics(root: Path) -> Iterator[Video]:
         fakes = sorted(pair for a, b in pairs for pair in ((a, b), (b, a)))
         for method in (REAL, *methods):
             for people in reals if method == REAL else fakes:
-                name = "_".join(people)
-                path = root / faceforensics_folder(method) / f"{name}.mp4"
+                name = same_name("_".join(people))
+                path = on_disk(root / faceforensics_folder(method), f"{name}.mp4")
                 video_id = f"{FACEFORENSICS}/{method}/{COMPRESSION}/{name}"
                 yield Video(
                     video_id, FACEFORENSICS, method, int(method != REAL), split, _relative(path, root),
-                    " ".join(people), compression=COMPRESSION,
+                    same_name(" ".join(people)), compression=COMPRESSION,
                 )  # fmt: skip
 
 
@@ -124,23 +152,22 @@ def faceforensics_folder(method: str) -> str:
 
 
 def list_celeb_df(root: Path) -> Iterator[Video]:
-    """Celeb-DF-v2 by its list of test videos, in which 1 means real and 0 fake; some copies add a folder ``videos``."""
+    """Celeb-DF-v2 by its list of test videos, in which 1 means real and 0 fake; some copies add a folder ``videos``.
+
+    A label that its video's folder contradicts is refused.
+    """
     home = root / CELEB_DF
     listing = home / "List_of_testing_videos.txt"
-    for number, line in enumerate(read_list(listing, PUBLISHED[CELEB_DF]).splitlines(), 1):
-        if not line.strip():
-            continue
-        flag, _, name = line.strip().partition(" ")
+    for place, line in text_lines(read_list(listing, PUBLISHED[CELEB_DF]), str(listing)):
+        flag, _, name = line.replace("\t", " ", 1).partition(" ")
         if flag not in ("0", "1") or "/" not in name:
-            raise TddError(f"{listing}, line {number}: expected '1 folder/file.mp4', not '{line}'.")
-        listed = listed_path(name, f"{listing}, line {number}")
-        if CELEB_DF_FLAGS.get(listed.parts[0], flag) != flag:
-            raise TddError(
-                f"{listing}, line {number}: {listed} is labelled {flag} (1 real, 0 fake), which its folder is not; "
-                "copy the list again."
-            )
+            raise TddError(f"{place}: expected '1 folder/file.mp4', not {reprlib.repr(line)}.")
+        listed = listed_path(same_name(name.strip()), place)
+        if CELEB_DF_LABELS.get(listed.parts[0]) != flag:
+            known = ", ".join(f"{label} for {folder}" for folder, label in CELEB_DF_LABELS.items())
+            raise TddError(f"{place}: the label {flag} and the folder of {listed} do not agree ({known}); {AGAIN}.")
         method = REAL if flag == "1" else CELEB_DF_METHOD
-        path = _beside_or_in(home / listed.parent, "videos", listed.name)
+        path = _beside_or_in(home, listed.parent, "videos", listed.name)
         identities = " ".join(listed.stem.split("_")[:-1])  # the last part is the video's number
         video_id = f"{CELEB_DF}/{listed.with_suffix('')}"
         yield Video(video_id, CELEB_DF, method, int(method != REAL), "test", _relative(path, root), identities)
@@ -160,12 +187,12 @@ def list_deeperforensics(root: Path) -> Iterator[Video]:
         )
     for split in SPLITS:
         listing = home / "lists" / "splits" / f"{split}.txt"
-        lines = read_list(listing, PUBLISHED[DEEPERFORENSICS]).splitlines()
-        names = sorted({listed_path(line.strip(), str(listing)).name for line in lines if line.strip()})
+        lines = text_lines(read_list(listing, PUBLISHED[DEEPERFORENSICS]), str(listing))
+        names = sorted({listed_path(same_name(line), place).name for place, line in lines})
         for folder in folders:
             method = DEEPERFORENSICS_METHOD + ("" if folder == "end_to_end" else f"-{folder}")
             for name in names:
-                path = home / "manipulated_videos" / folder / name
+                path = on_disk(home / "manipulated_videos" / folder, name)
                 stem = PurePosixPath(name).stem
                 video_id = f"{DEEPERFORENSICS}/{folder}/{stem}"
                 people = " ".join(stem.split("_", 1))
@@ -175,42 +202,48 @@ def list_deeperforensics(root: Path) -> Iterator[Video]:
 def list_dfdc(root: Path) -> Iterator[Video]:
     """DFDC: parts with a ``metadata.json``, and the public test set with a ``labels.csv`` in which 1 means fake.
 
-    Each part is a folder in ``DFDC``, its videos beside the list or in a folder ``videos``.
+    Each part is ``DFDC`` or a folder at any depth below it, its videos beside the list or in a folder ``videos``.
     """
-    home = root / DFDC
-    # A link back to the data set would list every video twice.
-    inner = [part for part in sorted(home.iterdir()) if part.is_dir() and part.resolve() != home.resolve()]
-    lists = [
-        (part, name) for part in (home, *inner) for name in ("labels.csv", "metadata.json") if (part / name).is_file()
-    ]
-    if not lists:
-        raise TddError(f"{home} and its folders hold no metadata.json and no labels.csv: {PUBLISHED[DFDC]}.")
-    for part in dict.fromkeys(part for part, _ in lists):
-        entries = _dfdc_labels(part) if (part, "labels.csv") in lists else _dfdc_metadata(part)
+    home, passed = root / DFDC, Passed()
+    parts = sorted(
+        (place, DFDC_LABELS if DFDC_LABELS in names else DFDC_METADATA)
+        for place, files in folders_below(home, passed)
+        if not (names := {path.name for path in files}).isdisjoint((DFDC_LABELS, DFDC_METADATA))
+    )
+    for place, reason in passed.unreadable:
+        raise TddError(f"{place} cannot be read ({reason}).")
+    if not parts:
+        raise TddError(f"{home} and its folders hold no {DFDC_METADATA} and no {DFDC_LABELS}: {PUBLISHED[DFDC]}.")
+    for part, listing in parts:
+        # The owner's validation set has the same kind of list as the test set.
+        split = "val" if {"val", "validation"} & set(part.relative_to(home).parts) else "test"
+        entries = _dfdc_labels(part / listing, split) if listing == DFDC_LABELS else _dfdc_metadata(part / listing)
         for name, label, split in entries:
-            path = _beside_or_in(part, "videos", name)
-            video_id = f"{_relative(part, root)}/{PurePosixPath(name).stem}"
+            path = _beside_or_in(part, PurePosixPath(), "videos", name)
+            video_id = same_name(f"{_relative(part, root)}/{PurePosixPath(name).stem}")
             yield Video(video_id, DFDC, DFDC_METHOD if label else REAL, label, split, _relative(path, root), "")
 
 
-def _dfdc_labels(part: Path) -> Iterator[tuple[str, int, str]]:
-    listing = part / "labels.csv"
-    for row in parse_table(read_list(listing, PUBLISHED[DFDC]), str(listing), ("filename", "label")):
+def _dfdc_labels(listing: Path, split: str) -> Iterator[tuple[str, int, str]]:
+    for place, row in parse_table(read_list(listing, PUBLISHED[DFDC]), str(listing), ("filename", "label")):
         if row["label"] not in ("0", "1"):
-            raise TddError(f"{listing}: the label of {row['filename']} is {row['label']!r}, not 0 (real) or 1 (fake).")
-        yield listed_file(row["filename"], str(listing)), int(row["label"]), "test"
+            raise TddError(
+                f"{place}: the label of {row['filename']} is {reprlib.repr(row['label'])}, not 0 (real) or 1 (fake)."
+            )
+        yield listed_file(same_name(row["filename"]), place), int(row["label"]), split
 
 
-def _dfdc_metadata(part: Path) -> Iterator[tuple[str, int, str]]:
-    listing = part / "metadata.json"
+def _dfdc_metadata(listing: Path) -> Iterator[tuple[str, int, str]]:
     for name, entry in sorted(parse_mapping(read_list(listing, PUBLISHED[DFDC]), str(listing)).items()):
         label, split = entry.get("label"), entry.get("split")
         if label not in ("REAL", "FAKE") or split not in SPLITS:
             raise TddError(
-                f"{listing}: {name} has label {label!r} and split {split!r}; expected REAL or FAKE, and "
-                f"{', '.join(SPLITS)}."
+                f"{listing}: {name} has label {reprlib.repr(label)} and split {reprlib.repr(split)}; expected REAL or "
+                f"FAKE, and {', '.join(SPLITS)}."
             )
-        yield listed_file(name, str(listing)), int(label == "FAKE"), str(split)
+        if label == "REAL" and entry.get("original"):
+            raise TddError(f"{listing}: {name} has label REAL, and an original that it was forged from; {AGAIN}.")
+        yield listed_file(same_name(name), str(listing)), int(label == "FAKE"), str(split)
 
 
 def list_fakeavceleb(root: Path) -> Iterator[Video]:
@@ -222,16 +255,18 @@ def list_fakeavceleb(root: Path) -> Iterator[Video]:
     home = root / FAKEAVCELEB
     listing = home / "meta_data.csv"
     seen = set()
-    for row in parse_table(read_list(listing, PUBLISHED[FAKEAVCELEB]), str(listing), FAKEAVCELEB_COLUMNS):
-        folder = listed_path(row[""], str(listing))
+    for line, row in parse_table(read_list(listing, PUBLISHED[FAKEAVCELEB]), str(listing), FAKEAVCELEB_COLUMNS):
+        folder = listed_path(same_name(row[""]), line)
         # The owner's folders begin with the data set's own name.
         parts = folder.parts[1:] if folder.parts[0] == FAKEAVCELEB else folder.parts
-        name = listed_file(row["path"], str(listing))
+        name = listed_file(same_name(row["path"]), line)
         if row["type"] not in FAKEAVCELEB_TYPES:
-            raise TddError(f"{listing}: {name} is of type {row['type']!r}; known are {', '.join(FAKEAVCELEB_TYPES)}.")
-        if parts and parts[0] in FAKEAVCELEB_TYPES and parts[0] != row["type"]:
-            raise TddError(f"{listing}: {name} is of type {row['type']} and lies in {parts[0]}; copy the table again.")
-        path = home.joinpath(*parts, name)
+            raise TddError(
+                f"{line}: {name} is of type {reprlib.repr(row['type'])}; known are {', '.join(FAKEAVCELEB_TYPES)}."
+            )
+        if parts[:1] != (row["type"],):
+            raise TddError(f"{line}: the type {row['type']} and the folder {folder} of {name} do not agree; {AGAIN}.")
+        path = on_disk(home, PurePosixPath(*parts, name))
         if path in seen:  # true of about 22 files
             continue
         seen.add(path)
@@ -240,14 +275,14 @@ def list_fakeavceleb(root: Path) -> Iterator[Video]:
         method = REAL if real else f"{FAKEAVCELEB}-{initials}-{row['method']}"
         people = " ".join(row[who] for who in ("source", "target1", "target2") if row[who] not in ("", "-"))
         place = _relative(path, root)
-        video_id = str(PurePosixPath(place).with_suffix(""))
+        video_id = same_name(str(PurePosixPath(place).with_suffix("")))
         yield Video(video_id, FAKEAVCELEB, method, int(not real), "test", place, people, audio=True)
 
 
-def _beside_or_in(folder: Path, inner: str, name: str) -> Path:
-    """Where a listed video is: in ``folder``, or one level deeper where it is only there."""
-    deeper = folder / inner / name
-    return deeper if deeper.is_file() and not (folder / name).is_file() else folder / name
+def _beside_or_in(home: Path, folder: PurePosixPath, inner: str, name: str) -> Path:
+    """Where a listed video is: in ``folder`` of ``home``, or one level deeper where it is only there."""
+    beside, deeper = on_disk(home, folder / name), on_disk(home, folder / inner / name)
+    return deeper if deeper.is_file() and not beside.is_file() else beside
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -267,7 +302,7 @@ READERS: dict[str, Callable[[Path], Iterator[Video]]] = {
 FOLDERS: dict[str, tuple[str, ...]] = {
     LRW: (f"{LRW}/lipread_mp4",),
     FACEFORENSICS: tuple(faceforensics_folder(method) for method in (REAL, *FACEFORENSICS_METHODS)),
-    CELEB_DF: tuple(f"{CELEB_DF}/{name}" for name in ("Celeb-real", "YouTube-real", "Celeb-synthesis")),
+    CELEB_DF: tuple(f"{CELEB_DF}/{name}" for name in CELEB_DF_LABELS),
     DEEPERFORENSICS: tuple(f"{DEEPERFORENSICS}/manipulated_videos/{name}" for name in DEEPERFORENSICS_FOLDERS),
     DFDC: (DFDC,),
     FAKEAVCELEB: tuple(f"{FAKEAVCELEB}/{name}" for name in FAKEAVCELEB_TYPES),

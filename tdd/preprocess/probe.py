@@ -1,28 +1,70 @@
-"""Look at a video file without decoding it whole: can it be used, and if not, why."""
+"""Look at a video file without decoding it whole: is it one, can it be used, and if not, why."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-import av
+from av.stream import Disposition
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
-"""Endings, in lower case, by which a file is taken for a video."""
+from tdd.data.container import open_media
+from tdd.data.video import VideoFile
+from tdd.data.whole import is_cut_short
+from tdd.errors import TddError
+
+VIDEO_SUFFIXES = (
+    ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".3g2", ".mts", ".m2ts",
+    ".ogv", ".asf", ".vob", ".f4v", ".mxf",
+)  # fmt: skip
+"""Endings, in lower case, of files that are videos even where they cannot be opened."""
+
+NO_FILMS = ("image2", "tty", "bin", "xbin", "adf", "idf", "hls", "dash", "concat", "sdp")
+"""FFmpeg's formats of pictures (as its ``..._pipe`` are), of text drawn as a picture, and of lists of files."""
+
+PHOTOGRAPHS = ("heic", "heix", "mif1", "avif")
+"""Brands of mp4 files that hold photographs."""
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file at ``path``, as far as can be seen; an error is no answer, and is told by the reader."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib's raises where a folder cannot be looked into
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is one by its ending, or FFmpeg opens it as one; a picture, and sound with a cover, are none."""
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return True
+    try:
+        with open_media(path) as container:
+            name, brand = container.format.name, container.metadata.get("major_brand", "").strip()
+            if name.endswith("_pipe") or name in NO_FILMS or brand in PHOTOGRAPHS:
+                return False
+            return any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video)
+    except TddError:
+        return False
 
 
 def why_missing(path: Path) -> str:
     """Why there is no file at ``path``, as far as its neighbours tell."""
     if path.is_symlink():
         return "is a link that leads nowhere or in a circle"
-    if path.is_dir():
-        return "is a folder, not a file"
-    others = (path.with_suffix(suffix) for suffix in (*VIDEO_SUFFIXES, *map(str.upper, VIDEO_SUFFIXES)))
-    other = next((other for other in others if other.suffix != path.suffix and other.is_file()), None)
+    try:
+        if path.is_dir():
+            return "is a folder, not a file"
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    others = [path.with_suffix(suffix) for suffix in (*VIDEO_SUFFIXES, *map(str.upper, VIDEO_SUFFIXES))]
+    other = next((other for other in others if other.suffix != path.suffix and is_there(other)), None)
     return f"is missing, but {other.name} is there: the owner's ends in {path.suffix}" if other else "is missing"
 
 
 def video_problem(path: Path, audio: bool, deep: bool) -> str:
     """Why the file at ``path`` cannot be used; empty when nothing speaks against it.
+
+    It is opened as ``prepare`` and ``predict`` open it.
 
     Args:
         path: an existing file.
@@ -32,34 +74,18 @@ def video_problem(path: Path, audio: bool, deep: bool) -> str:
     try:
         if path.stat().st_size == 0:
             return "is empty"
-        # FFmpeg opens a cut file whose header comes first, and misses the rest only when it gets there.
-        if _is_cut_off(path):
+        if _is_mp4(path) and is_cut_short(path, "mov"):  # FFmpeg says less where the part that is lost is the header
             return "is cut off: it is shorter than it says"
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                return "holds no video stream"
-            if audio and not container.streams.audio:
-                return "has no sound"
-            if deep and next(container.decode(container.streams.video[0]), None) is None:
-                return "decodes to no frame"
-    except (av.FFmpegError, OSError) as error:
-        return f"cannot be read ({error.strerror or error})"
+        header = VideoFile(path).look(first_frame=deep)
+        if audio and not header.sound:
+            return "has no sound"
+    except TddError as error:
+        return str(error).removeprefix(str(path)).lstrip(": ").removesuffix(".")
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
     return ""
 
 
-def _is_cut_off(path: Path) -> bool:
-    """Whether the last box of an mp4 file (ISO/IEC 14496-12) ends beyond the file; never for other formats."""
-    size = path.stat().st_size
+def _is_mp4(path: Path) -> bool:
     with path.open("rb") as file:
-        start = 0
-        while start + 8 <= size:
-            file.seek(start)
-            head = file.read(16)
-            if start == 0 and head[4:8] != b"ftyp":
-                return False
-            # A length of 1 says that one of 64 bits follows the name.
-            length = int.from_bytes(head[8:16] if head[:4] == b"\0\0\0\1" else head[:4], "big")
-            if length < 8:  # 0: to the end of the file; less than a head: not for this look to judge
-                return False
-            start += length
-    return start > size
+        return file.read(8)[4:] == b"ftyp"

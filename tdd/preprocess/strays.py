@@ -1,17 +1,51 @@
-"""Videos that lie in a data set's folders and that no list names."""
+"""What lies below a data root and is not read: videos that no list names, and folders that no reader knows."""
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-from tdd.names import CELEB_DF, LRW
-from tdd.preprocess.layouts import FOLDERS
+from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, FAKEAVCELEB, LRW
+from tdd.preprocess.folders import Passed, files_below
+from tdd.preprocess.landmarks import LANDMARK_FOLDER
+from tdd.preprocess.layouts import COMPRESSION, DFDC_LABELS, DFDC_METADATA, FOLDERS, READERS
+from tdd.preprocess.naming import is_hidden
 from tdd.preprocess.probe import VIDEO_SUFFIXES
 
+MASK_FOLDER = "masks"
+"""Where ``tdd synth`` says which parts of its fakes were altered."""
 
-def find_strays(root: Path, dataset: str, listed: set[str]) -> tuple[list[tuple[str, str]], list[str]]:
+BEGINNINGS = {
+    LRW: ("lrw", "lipread"),
+    FACEFORENSICS: ("faceforensics", "ffpp", "originalsequences", "manipulatedsequences"),
+    CELEB_DF: ("celebdf", "celebreal", "celebsynthesis", "youtubereal"),
+    DEEPERFORENSICS: ("deeperforensics", "manipulatedvideos"),
+    DFDC: ("dfdc",),
+    FAKEAVCELEB: ("fakeavceleb", "realvideo", "fakevideo"),
+}
+"""How names of a data set's folders and archives begin, in letters and digits alone."""
+
+KNOWN_FOLDERS = {
+    (FACEFORENSICS, "raw"): f"is another version; {COMPRESSION} is read",
+    (FACEFORENSICS, "c40"): f"is another version; {COMPRESSION} is read",
+    (DEEPERFORENSICS, "source_videos"): f"holds the actors' own videos; its reals are those of {FACEFORENSICS}",
+}
+
+
+@dataclass
+class Seen:
+    """What was seen of one data set beside the videos on its lists. Paths are relative to the data root."""
+
+    unexpected: list[tuple[str, str]] = field(default_factory=list)
+    """Videos in its folders that no list names, with the reason, sorted."""
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    """Folders and lists that are not read, with the reason."""
+    notes: list[str] = field(default_factory=list)
+
+
+def find_strays(root: Path, dataset: str, listed: set[str]) -> Seen:
     """Look through the folders of one data set.
 
     Args:
@@ -20,45 +54,77 @@ def find_strays(root: Path, dataset: str, listed: set[str]) -> tuple[list[tuple[
         listed: paths of its listed videos, relative to ``root``.
 
     Returns:
-        stray videos with the reason, sorted; and notes on what was passed over. The videos of Celeb-DF-v2 beside its
-        test list are no strays, only counted in a note.
+        what is not read. The videos of Celeb-DF-v2 beside its test list are not unexpected, only counted in a note.
     """
-    strays: list[tuple[str, str]] = []
-    notes: list[str] = []
-    untested = 0
+    seen, passed, untested = Seen(), Passed(), 0
     for folder in FOLDERS[dataset]:
-        for path in _walk(root / folder, notes):
+        for path in files_below(root / folder, passed):
             place = path.relative_to(root).as_posix()
+            if dataset == DFDC and path.name == DFDC_METADATA and path.with_name(DFDC_LABELS).is_file():
+                seen.unread.append((place, f"lies beside a {DFDC_LABELS}, which is read"))
             if place in listed or path.suffix.lower() not in VIDEO_SUFFIXES:
                 continue
             if path.suffix != ".mp4":
-                strays.append((place, f"ends in {path.suffix}; the owner's videos end in .mp4"))
+                seen.unexpected.append((place, f"ends in {path.suffix}; the owner's videos end in .mp4"))
             elif dataset == CELEB_DF:
                 untested += 1
             elif dataset == LRW:
-                strays.append((place, "does not lie in <WORD>/<split>/ with a name <WORD>_<number>.mp4"))
+                seen.unexpected.append((place, "does not lie in <WORD>/<split>/ with a name <WORD>_<number>.mp4"))
             else:
-                strays.append((place, "is on no list"))
+                seen.unexpected.append((place, "is on no list"))
+    seen.unexpected.sort()
+    seen.unread += [(path.relative_to(root).as_posix(), f"cannot be read ({why})") for path, why in passed.unreadable]
+    seen.unread += _unknown_folders(root, dataset)
+    seen.notes += [
+        f"{path} is a link to a folder that is read already; it was not followed." for path in passed.repeated
+    ]
+    if passed.hidden:
+        seen.notes.append(f"{passed.hidden:,} hidden files and folders (names that begin with a dot) are not read.")
     if untested:
         # 590 + 300 + 5,639 videos, less the 518 on the list.
-        notes.append(f"{untested:,} videos are not on the test list and are not read (6,011 in a whole copy).")
-    return sorted(strays), notes
+        seen.notes.append(f"{untested:,} videos are not on the test list and are not read (6,011 in a whole copy).")
+    return seen
 
 
-def _walk(folder: Path, notes: list[str], above: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """All files below ``folder``, through links too, but never around in a circle (of which a note is made)."""
-    real = os.path.realpath(folder)
-    if real in above:
-        notes.append(f"{folder} is a link back to a folder above it; it was not followed.")
-        return
+def _unknown_folders(root: Path, dataset: str) -> Iterator[tuple[str, str]]:
+    """Folders beside those that are read, and videos in none of them."""
+    read = {PurePosixPath(folder) for folder in FOLDERS[dataset]}
+    ways = {way for folder in read for way in folder.parents if way.parts}
+    for way in sorted(ways):
+        for path in _entries(root / way):
+            place = way / path.name
+            if place in read | ways or not next(_videos(path), None):
+                continue
+            yield str(place), KNOWN_FOLDERS.get((dataset, path.name), "holds videos, or is one, and is not read")
+
+
+def _videos(path: Path) -> Iterator[Path]:
+    files = files_below(path, Passed()) if path.is_dir() else iter([path])
+    return (file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
+
+
+def unread_folders(root: Path) -> list[tuple[str, str]]:
+    """Folders in a data root that are not read, by name, and what they look like; archives of data sets, too."""
+    unread = []
+    for path in _entries(root):
+        likely, folder = resembled(path.name), path.is_dir()
+        if path.name in (*READERS, LANDMARK_FOLDER, MASK_FOLDER) or not (folder or likely):
+            continue
+        mend = "rename it to that" if folder else "unpack it to that"
+        reason = f"is not read; {likely} is read from a folder of that name: {mend}" if likely else "is not read"
+        unread.append((path.name, reason))
+    return unread
+
+
+def resembled(name: str) -> str | None:
+    """The data set that a name looks like, if any."""
+    plain = re.sub("[^a-z0-9]", "", name.lower())
+    return next((dataset for dataset, begins in BEGINNINGS.items() if plain.startswith(begins)), None)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder and is not hidden, sorted; nothing where it cannot be read, which its reader tells."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
     except OSError:
-        return  # absent, or not to be listed: then its videos are among the missing
-    for entry in entries:
-        path = Path(entry.path)
-        # A scanned entry knows plain files without another system call; LRW has over a million.
-        if not entry.is_file(follow_symlinks=False) and path.is_dir():
-            yield from _walk(path, notes, above | {real})
-        else:
-            yield path
+        return []

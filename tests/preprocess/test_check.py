@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from tdd.cli import main
+from tdd.errors import TddError
 from tdd.names import FACEFORENSICS_METHODS
 from tdd.preprocess.check import Verdict, check_root
 from tdd.preprocess.expected import LRW_SHORT_VAL, expected_counts
 from tdd.preprocess.probe import video_problem
 from tdd.synth.sizes import SynthSize
 from tdd.synth.trees import write_benchmark
+from tests.preprocess.test_layouts import closed
 from tests.preprocess.trees import put_videos, write_deeperforensics, write_dfdc, write_fakeavceleb, write_text
 
 FEW = SynthSize(
@@ -125,8 +127,8 @@ def sound_alone():
     ("damage", "reason"),
     [
         (lambda _: b"", "is empty"),
-        (lambda _: b"not a video" * 99, "cannot be read"),
-        (lambda data: data[: len(data) // 2], "is cut off"),
+        (lambda _: b"not a video" * 99, "cannot be decoded"),
+        (lambda data: data[: len(data) // 3], "is cut off"),
         (lambda data: data[:-1], "is cut off"),
         (lambda _: sound_alone(), "holds no video stream"),
     ],
@@ -171,7 +173,7 @@ def test_strays_are_named_and_circles_are_not_walked(tmp_path):
         "LRW/lipread_mp4/A/trian/A_2.mp4",
         "LRW/lipread_mp4/A/val/B_1.mp4",
     ]
-    assert any("A/again is a link back" in note for note in check.notes)
+    assert any("A/again is a link to a folder that is read already" in note for note in check.notes)
 
 
 def test_celeb_df_videos_beside_the_test_list_are_no_strays(tmp_path):
@@ -185,7 +187,8 @@ def test_celeb_df_videos_beside_the_test_list_are_no_strays(tmp_path):
 def test_other_versions_of_faceforensics_are_mentioned(tmp_path):
     faceforensics(tmp_path)
     put_videos(tmp_path, "FaceForensics++/original_sequences/youtube/c40/videos/000.mp4")
-    assert only(check_root(tmp_path)).notes == ("The version c40 is there too; c23 is read.",)
+    (path, reason), *others = only(check_root(tmp_path)).unread
+    assert path == "FaceForensics++/original_sequences/youtube/c40" and "c23 is read" in reason and not others
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
@@ -193,7 +196,7 @@ def test_names_that_are_not_utf8_can_be_reported(tmp_path, capsys):
     write_dfdc(tmp_path)
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/DFDC/\xb0\xa1.mp4"))).write_bytes(b"")
     assert main(["data", "check", str(tmp_path), "--json", str(tmp_path / "r.json")]) == 0
-    assert "\ufffd\ufffd.mp4: is on no list" in capsys.readouterr().out
+    assert r"\xb0\xa1.mp4: is on no list" in capsys.readouterr().out
     assert json.loads((tmp_path / "r.json").read_text())["datasets"][0]["unexpected"][0][1] == "is on no list"
 
 
@@ -264,3 +267,111 @@ def test_wrong_places_are_one_sentence(tmp_path, capsys):
     write_text(tmp_path / "synth.json", "{}")
     assert main(["data", "check", str(tmp_path)]) == 2
     assert "synth.json is damaged" in capsys.readouterr().err
+
+
+def test_folders_that_look_like_a_data_set_are_named(tmp_path, capsys):
+    write_dfdc(tmp_path)
+    write_fakeavceleb(tmp_path)
+    (tmp_path / "FakeAVCeleb").rename(tmp_path / "FakeAVCeleb_v1.2")
+    for name in ("celeb-df", "lipread_mp4", "FaceForensics_c23", "holiday", "landmarks", ".cache"):
+        (tmp_path / name).mkdir()
+    for name in ("DeeperForensics.zip", "notes.txt"):
+        (tmp_path / name).write_text("")
+    assert main(["data", "check", str(tmp_path), "--json", str(tmp_path / "r.json")]) == 0
+    told = dict(json.loads((tmp_path / "r.json").read_text())["unread"])
+    assert {name: reason.removeprefix("is not read; ").split(" ")[0] for name, reason in told.items()} == {
+        "FakeAVCeleb_v1.2": "FakeAVCeleb", "celeb-df": "Celeb-DF-v2", "lipread_mp4": "LRW", "holiday": "is",
+        "FaceForensics_c23": "FaceForensics++", "DeeperForensics.zip": "DeeperForensics-1.0",
+    }  # fmt: skip
+    assert told["FakeAVCeleb_v1.2"].endswith("FakeAVCeleb is read from a folder of that name: rename it to that")
+    assert told["DeeperForensics.zip"].endswith("unpack it to that") and told["holiday"] == "is not read"
+    assert "not read: 6" in capsys.readouterr().out
+    assert main(["prepare", "--root", str(tmp_path), "--out", str(tmp_path / "s"), "--landmarks", "given"]) == 2
+    assert "FakeAVCeleb_v1.2 is not read" in capsys.readouterr().out
+
+
+def test_a_root_without_a_data_set_names_what_is_there(tmp_path):
+    (tmp_path / "DFDC-preview").mkdir()
+    with pytest.raises(TddError, match="DFDC-preview is not read; DFDC is read from a folder of that name"):
+        check_root(tmp_path)
+    (tmp_path / "DFDC" / "part").mkdir(parents=True)
+    with pytest.raises(TddError, match="seems to be one: give the folder that it lies in"):
+        check_root(tmp_path / "DFDC")
+
+
+def test_what_lies_beside_the_folders_that_are_read_is_named(tmp_path):
+    write_deeperforensics(faceforensics(tmp_path))
+    write_dfdc(tmp_path)
+    write_text(tmp_path / "DFDC/test/metadata.json", "{}")
+    fakes = "FaceForensics++/manipulated_sequences"
+    put_videos(tmp_path, f"{fakes}/DeepFakeDetection/c23/videos/a.mp4", f"{fakes}/Deepfakes/masks/videos/a.mp4")
+    put_videos(tmp_path, "FaceForensics++/original_sequences/actors/c23/videos/a.mp4", "FaceForensics++/left.avi")
+    put_videos(tmp_path, f"{REALS}/._000.mp4", "DeeperForensics-1.0/manipulated_videos/new_level/a.mp4")
+    checks = {check.dataset: check for check in check_root(tmp_path).datasets}
+    assert [path for path, _ in checks["FaceForensics++"].unread] == [
+        "FaceForensics++/left.avi", f"{fakes}/DeepFakeDetection", f"{fakes}/Deepfakes/masks",
+        "FaceForensics++/original_sequences/actors",
+    ]  # fmt: skip
+    assert dict(checks["DeeperForensics-1.0"].unread).keys() == {
+        "DeeperForensics-1.0/manipulated_videos/new_level", "DeeperForensics-1.0/source_videos",
+    }  # fmt: skip
+    assert checks["DFDC"].unread == (("DFDC/test/metadata.json", "lies beside a labels.csv, which is read"),)
+    assert any("1 hidden files" in note for note in checks["FaceForensics++"].notes)
+    assert all(not check.unexpected for check in checks.values())
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_makes_no_traceback(tmp_path, monkeypatch):
+    root = faceforensics(tmp_path)
+    fakes = root / "FaceForensics++/manipulated_sequences/Deepfakes/c23/videos"
+    closed(monkeypatch, fakes)
+    ((place, reason),) = only(check_root(root)).unread
+    assert root / place == fakes and "Permission denied" in reason
+
+
+def retagged(content, codec=b"avc1"):
+    assert codec in content
+    return content.replace(codec, b"zzzz")
+
+
+def titled(content, title):
+    """The video with a title in its metadata."""
+    source, file = av.open(io.BytesIO(content)), io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        container.metadata["title"] = "?" * len(title)
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    return file.getvalue().replace(b"?" * len(title), title)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_files_are_opened_as_prepare_opens_them(tmp_path, deep):
+    videos = faceforensics(tmp_path) / REALS
+    good = (videos / "000.mp4").read_bytes()
+    (videos / "001.mp4").write_bytes(retagged(good))
+    (videos / "002.mp4").write_bytes(titled(good, "한글 제목".encode("cp949")))
+    (videos / "003.mp4").write_bytes(titled(good, b"\xff\xfe\x80"))
+    check = only(check_root(tmp_path, deep, workers=1))
+    assert [(name.split("/")[-1], "codec that FFmpeg does not know" in said) for name, said in check.unreadable] == [
+        ("001.mp4", True)
+    ]
+
+
+def probe_that_dies(root, _, files):
+    """In place of a look at videos: a decoder that ends its process with some of them."""
+    if any(path.endswith("a.mp4") for path, _ in files):
+        os._exit(11)
+    return [(path, "is empty") for path, _ in files if path.endswith("x.mp4") and (root / path).is_file()]
+
+
+@pytest.mark.slow
+def test_a_decoder_that_ends_its_process_costs_one_video(tmp_path, monkeypatch):
+    write_dfdc(tmp_path)
+    monkeypatch.setattr("tdd.preprocess.check._probe", probe_that_dies)
+    told = dict(only(check_root(tmp_path, deep=True, workers=1)).unreadable)
+    assert told == {
+        "DFDC/dfdc_train_part_0/a.mp4": "ends the process that decodes it; copy it again from its source",
+        "DFDC/test/videos/x.mp4": "is empty",
+    }
