@@ -23,7 +23,7 @@ REAL = "iuf"
 FARTHEST = 100_000
 """Pixels from the picture's corner beyond which nothing is a landmark; the widest pictures have 16,384."""
 
-BLOCK = 10_000
+BLOCK = 1_000
 """Frames that are looked at together."""
 
 LARGEST_HEADER = 20_000
