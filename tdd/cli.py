@@ -185,7 +185,7 @@ def _add_predict(parsers: Any) -> None:
         type=Path,
         metavar="FILE.npy",
         help="68 points in every frame, px, shape (frames, 68, 2); for a folder: the folder that holds them under the "
-        "videos' names (default: found)",
+        "videos' names, a.npy or a.mp4.npy for a.mp4 (default: found)",
     )
     _add_finder(predict)
     predict.add_argument(

@@ -239,12 +239,14 @@ def _predict_folder(args: argparse.Namespace, console: Console) -> None:
         raise TddError(f"{args.video} is a folder: give --csv FILE for its videos; --json and --png go with one video.")
     scorer = _scorer(args, console)
     with step("Scoring the videos", console, "videos") as progress:
-        rows = predict_folder(args.video, scorer, args.landmarks, progress)
+        rows = predict_folder(
+            args.video, scorer, args.landmarks, progress, lambda note: console.print(legible(f"  {note}"))
+        )
     write_table(rows, args.csv)
     failed = [row for row in rows if "reason" in row]
     console.print(f"{len(rows) - len(failed)} of {len(rows)} videos scored; {args.csv}")
     for row in failed[:5]:
-        console.print(f"  not scored: {row['reason']}")
+        console.print(legible(f"  not scored: {row['reason']}"))
     if len(failed) == len(rows):
         raise TddError(
             f"None of the {len(rows)} videos in {args.video} could be scored; the reasons are in {args.csv}."

@@ -18,7 +18,9 @@ from tdd.data.augment import eval_view, normalise
 from tdd.data.clips import on_gpu
 from tdd.data.video import FPS, VideoFile
 from tdd.errors import TddError
+from tdd.evaluation.listing import find_videos, pair_landmarks
 from tdd.evaluation.prediction import DrivingClip, Prediction, mean_span
+from tdd.machine.console import legible
 from tdd.machine.files import disk_errors_told, sha256, whole_file
 from tdd.machine.parallel import Progress
 from tdd.metrics import UNCALIBRATED
@@ -27,7 +29,7 @@ from tdd.models.backbones.cnn_gru_attention import CnnGruAttention
 from tdd.preprocess.crops import face_crops
 from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.landmarks import eye_distance, read_mean_face, read_points
-from tdd.preprocess.probe import VIDEO_SUFFIXES
+from tdd.preprocess.probe import is_there
 from tdd.weights.checkpoints import WEIGHTS, Weights, import_weights
 from tdd.weights.detector import load_detector
 
@@ -123,7 +125,7 @@ class VideoScorer:
 
     def score(self, path: Path, landmarks: Path | None = None) -> Prediction:
         """Score one video; see :func:`predict_video`."""
-        if not path.is_file():
+        if not is_there(path):
             raise TddError(f"{path} is no file; give a video, or a folder of videos.")
         points, source, warnings = self._landmarks(path, landmarks)
         video = VideoFile(path)
@@ -132,7 +134,7 @@ class VideoScorer:
             raise TddError(f"{path}: the detector in {self.checkpoint} gives no number; its training diverged.")
         table["score"] = (self.calibration or UNCALIBRATED).probability(table["logit"])
         return Prediction(
-            video=path.name, frames=frames, seconds=frames / FPS, logit=float(table["logit"].mean()),
+            video=legible(path.name), frames=frames, seconds=frames / FPS, logit=float(table["logit"].mean()),
             logit_span=mean_span(table["logit"].to_numpy()), calibration=self.calibration, clips=table,
             attention=attention, driving=driving, points=points, landmarks=source, detector=self.described,
             warnings=(*self._warnings(video, points, len(table)), *warnings),
@@ -230,16 +232,21 @@ def predict_video(
 
 
 def predict_folder(
-    folder: Path, scorer: VideoScorer, landmarks: Path | None = None, progress: Progress | None = None
+    folder: Path,
+    scorer: VideoScorer,
+    landmarks: Path | None = None,
+    progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Score every video below a folder; one that cannot be scored does not stop the rest.
 
     Args:
-        folder: searched with its subfolders for files with a video's ending.
+        folder: searched as :func:`tdd.evaluation.listing.find_videos` does.
         scorer: the detector.
-        landmarks: folder with the same subfolders, where each video's landmarks lie under its name, ending in ``.npy``;
-            found in the videos when ``None``.
+        landmarks: folder with the same subfolders, where each video's landmarks lie under its name, as
+            :func:`tdd.evaluation.listing.pair_landmarks` says; found in the videos when ``None``.
         progress: called with (videos done, videos in all).
+        report: told, sentence by sentence, what is passed over.
 
     Returns:
         for each video, sorted by path, :meth:`Prediction.to_row` with ``video`` as path in the folder; or ``video`` and
@@ -248,19 +255,26 @@ def predict_folder(
     Raises:
         TddError: the folder holds no video, or landmarks are to be found and the networks for that cannot be loaded.
     """
-    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    listing = find_videos(folder)
+    if report:
+        for note in listing.notes:
+            report(note)
+    videos = [path.relative_to(folder) for path in listing.videos]
     if not videos:
-        raise TddError(f"{folder} holds no video; files that end in {', '.join(VIDEO_SUFFIXES)} are taken for one.")
+        raise TddError(" ".join([f"{folder} holds no video that FFmpeg opens.", *listing.notes]))
     if landmarks is None:
         _ = scorer.landmarker  # what is missing for it is said once, not for every video
+    points = {} if landmarks is None else pair_landmarks(videos, landmarks)
     rows: list[dict[str, Any]] = []
-    for path in videos:
-        name = path.relative_to(folder)
+    for name in videos:
+        given = points.get(name)
         try:
-            row = scorer.score(path, landmarks and landmarks / name.with_suffix(".npy")).to_row()
+            if isinstance(given, TddError):
+                raise given
+            row = scorer.score(folder / name, given).to_row()
         except TddError as error:
-            row = {"reason": str(error)}
-        rows.append(row | {"video": name.as_posix()})
+            row = {"reason": legible(str(error))}
+        rows.append(row | {"video": legible(name.as_posix())})
         if progress:
             progress(len(rows), len(videos))
     return rows

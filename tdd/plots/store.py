@@ -16,7 +16,7 @@ from tdd.data.store import ClipStore
 from tdd.data.video import FPS, VideoFile
 from tdd.errors import TddError
 from tdd.machine.files import check_writable
-from tdd.plots.style import BLUE, GREY, INK, drawing, footnote
+from tdd.plots.style import BLUE, GREY, INK, as_letters, drawing, footnote
 from tdd.preprocess.catalog import catalog_rows
 from tdd.preprocess.finding import landmarks_of
 
@@ -97,7 +97,7 @@ def draw_faces(store: ClipStore, rows: pd.DataFrame, path: Path, root: Path | No
         figure.figimage(sheet, xo=0, yo=foot, origin="upper")
         for left, top, text in labels:
             x, y = left / sheet.shape[1], 1 - (top - 6) / (sheet.shape[0] + foot)
-            figure.text(x, y, text, size=7.5, color=INK, va="bottom")
+            figure.text(x, y, as_letters(text), size=7.5, color=INK, va="bottom")
         figure.text(0.005, 8 / (total * _DPI), _source_note(store, root), size=7, color="#555555")
     return path
 

@@ -109,6 +109,11 @@ def source_note(study: Study) -> str:
     return "Synthetic benchmark." if study.synthetic else ""
 
 
+def as_letters(text: str) -> str:
+    """A name as a figure shows it letter by letter: matplotlib takes what stands between two $ for a formula."""
+    return text.replace("$", r"\$")
+
+
 def footnote(figure: Figure, text: str) -> None:
     """Small print under all axes, its lines broken where the figure ends."""
     width = int(figure.get_figwidth() / CHARACTER)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tdd.data.video import FPS
 from tdd.evaluation.prediction import Prediction
-from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote
+from tdd.plots.style import BLUE, GREY, INK, ORANGE, as_letters, drawing, footnote
 
 LETTERS = "ABC"
 MOMENTS = 3
@@ -88,7 +88,7 @@ def _title(prediction: Prediction) -> str:
     name = prediction.video
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME // 2]}…{name[-(LONGEST_NAME // 2) :]}"
-    return f"{name}: score {prediction.score:.2f}{between}"
+    return f"{as_letters(name)}: score {prediction.score:.2f}{between}"
 
 
 def _logit_of(score: float, prediction: Prediction) -> float:

@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import math
+import os
+import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -17,7 +20,7 @@ from tdd.config import FindingsConfig, load_recipe
 from tdd.data.augment import eval_view, normalise
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import CLIP_LOGITS, clip_starts, evaluate_checkpoint
-from tdd.evaluation.predict import COLUMNS, VideoScorer, predict_video, running_clips
+from tdd.evaluation.predict import COLUMNS, VideoScorer, predict_folder, predict_video, running_clips
 from tdd.evaluation.prediction import mean_span
 from tdd.machine.files import read_json, sha256
 from tdd.metrics import Calibration
@@ -233,6 +236,39 @@ def test_a_folder_becomes_a_table_and_a_bad_video_a_row(world, tmp_path, capsys)
     assert table["score"].isna().tolist() == table["reason"].notna().tolist() == [False, False, True, True]
     assert "10 frames" in table.loc["short.mp4", "reason"] and "cannot be decoded" in table.loc["broken.avi", "reason"]
     assert "2 of 4 videos scored" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
+def test_odd_names_are_scored_and_told_apart(world, tmp_path, capsys):
+    add_video(tmp_path, "good.mp4", 30)
+    video = (tmp_path / "good.mp4").read_bytes()
+    odd = [os.fsdecode(name) for name in (b"\xb0\xa1.mp4", b"\xb0\xa2.mkv", b"a\nb$x_$ .mp4 ", b"c[/bold]:smile:.3gp")]
+    for name in odd:
+        (tmp_path / "v" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "v" / name).write_bytes(video)
+    (tmp_path / "v/._a.mp4").write_bytes(video)
+    shutil.copy(tmp_path / "landmarks/good.npy", tmp_path / "landmarks" / os.fsdecode(b"\xb0\xa1.npy"))
+    (tmp_path / "landmarks" / os.fsdecode(b"\xb0\xa2.npy")).write_bytes(b"PK\3\4junk")
+    shutil.copy(tmp_path / "landmarks/good.npy", tmp_path / "landmarks" / f"{odd[2]}.npy")
+    given = ["predict", str(tmp_path / "v"), "--checkpoint", str(world[2]), "--landmarks", str(tmp_path / "landmarks")]
+    assert main([*given, "--csv", str(tmp_path / "out.csv")]) == 0
+    table = pd.read_csv(tmp_path / "out.csv").set_index("video")
+    assert table.index.tolist() == [r"a\nb$x_$ .mp4 ", "c[/bold]:smile:.3gp", r"\xb0\xa1.mp4", r"\xb0\xa2.mkv"]
+    assert table["score"].notna().tolist() == [True, False, True, False]
+    said = capsys.readouterr().out
+    assert "1 hidden files" in said and "c[/bold]:smile:.npy is missing" in said and "zip archive" in said
+    alone = ["predict", str(tmp_path / "v" / odd[2]), *given[2:4], "--landmarks", str(tmp_path / "landmarks/good.npy")]
+    assert main([*alone, "--png", str(tmp_path / "p.png"), "--csv", str(tmp_path / "one.csv")]) == 0
+
+
+def test_two_videos_do_not_share_landmarks_in_silence(world, tmp_path):
+    add_video(tmp_path, "v/a.mp4", 30)
+    shutil.copy(tmp_path / "v/a.mp4", tmp_path / "v/a.mkv")
+    scorer = VideoScorer(world[2])
+    rows = predict_folder(tmp_path / "v", scorer, tmp_path / "landmarks/v")
+    assert [row["video"] for row in rows if "could be of" in row["reason"]] == ["a.mkv", "a.mp4"]
+    shutil.copy(tmp_path / "landmarks/v/a.npy", tmp_path / "landmarks/v/a.mkv.npy")
+    assert all("score" in row for row in predict_folder(tmp_path / "v", scorer, tmp_path / "landmarks/v"))
 
 
 def test_a_folder_of_nothing_usable_is_an_error_with_its_table(world, tmp_path, capsys):
