@@ -75,7 +75,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TddError(f"{path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TddError(f"{path} is damaged ({error}); delete it and run the same command again.") from error
 
 
@@ -114,9 +114,16 @@ def held_alone(folder: Path, command: str) -> Iterator[None]:
         command: who writes, for the sentence.
 
     Raises:
-        TddError: another process is writing there now.
+        TddError: another process is writing there now, or the file cannot be opened for writing.
     """
-    with (folder / LOCK).open("a+b") as file:
+    try:
+        held = (folder / LOCK).open("a+b")
+    except OSError as error:
+        raise TddError(
+            f"{folder / LOCK} cannot be opened for writing ({error.strerror}); delete it or make it writable, or "
+            "choose another folder with --out."
+        ) from error
+    with held as file:
         try:
             _lock(file.fileno())
         except OSError as error:

@@ -1,6 +1,9 @@
+import os
+
 import pytest
 
-from tdd.machine.files import remove_partials, whole_file, write_atomically
+from tdd.errors import TddError
+from tdd.machine.files import LOCK, held_alone, remove_partials, whole_file, write_atomically
 
 
 def names(folder):
@@ -30,3 +33,15 @@ def test_what_a_killed_process_left_is_cleared_and_nothing_else(tmp_path):
     assert len(names(tmp_path)) == 2
     remove_partials(tmp_path)
     assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("kind", ["a folder", "read-only"])
+def test_a_lock_that_cannot_be_opened_is_one_sentence(kind, tmp_path):
+    if kind == "a folder":
+        (tmp_path / LOCK).mkdir()
+    else:
+        (tmp_path / LOCK).touch(mode=0o444)
+        if os.access(tmp_path / LOCK, os.W_OK):
+            pytest.skip("root may write anywhere")
+    with pytest.raises(TddError, match=r"lock cannot be opened for writing .*delete it"), held_alone(tmp_path, "test"):
+        pass
