@@ -23,9 +23,11 @@ from tdd.data.video import VideoFile
 from tdd.errors import TddError
 from tdd.evaluation.predict import VideoScorer
 from tdd.evaluation.prediction import Prediction
-from tdd.machine.files import write_atomically
+from tdd.machine.console import legible
+from tdd.machine.files import disk_errors_told, write_atomically
 from tdd.notebook.page import show_frames
 from tdd.plots.timeline import draw_timeline
+from tdd.preprocess.naming import name_problem
 
 MARKED = 6
 """Frames in which the landmarks are shown."""
@@ -103,12 +105,12 @@ class UploadPanel(widgets.VBox):
         with self.output:
             try:
                 path, landmarks = self._given()
-                display(Pretty(f"Scoring {path.name} ..."))
+                display(Pretty(f"Scoring {legible(path.name)} ..."))
                 self.prediction = self.scorer.score(path, landmarks)
                 display(show_frames({"found": marked_faces(path, self.prediction.points)}, MARKED))
                 display(page_text(self.prediction), timeline_image(self.prediction))
             except TddError as error:
-                display(Pretty(f"Not scored: {error}"))
+                display(Pretty(f"Not scored: {legible(str(error))}"))
 
     def _given(self) -> tuple[Path, Path | None]:
         """The video and its landmarks, if any, as files."""
@@ -126,6 +128,10 @@ class UploadPanel(widgets.VBox):
         files = value.items() if isinstance(value, dict) else [(one["name"], one) for one in value]
         for name, file in files:
             # A name such as ../../x.mp4 must not lead out of the folder.
-            path = self.folder / PurePosixPath(name.replace("\\", "/")).name
-            write_atomically(path, bytes(file["content"]))
-            yield path
+            own = PurePosixPath(name.replace("\\", "/")).name
+            problem = "its name names no file" if own in ("", "..") else name_problem(own)
+            if problem:
+                raise TddError(f"{legible(name)[:80]}: {problem}.")
+            with disk_errors_told(self.folder):
+                write_atomically(self.folder / own, bytes(file["content"]))
+            yield self.folder / own

@@ -14,6 +14,9 @@ from tdd.notebook.upload import DOT, UploadPanel, marked_faces, timeline_image
 from tdd.preprocess.crops import mean_face
 from tests.evaluation.test_predict import export
 from tests.preprocess.trees import SIZE, add_video, face_points
+from tests.videos import counting_frames, encode
+
+NOW = datetime.now(timezone.utc)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def texts(shown):
 
 def uploaded(path, version=8):
     """A file as ipywidgets hands it over."""
-    about = {"name": path.name, "type": "", "size": path.stat().st_size, "last_modified": datetime.now(timezone.utc)}
+    about = {"name": path.name, "type": "", "size": path.stat().st_size, "last_modified": NOW}
     return (
         ({**about, "content": memoryview(path.read_bytes())},)
         if version == 8
@@ -65,6 +68,31 @@ def test_files_are_kept_in_the_folder_whatever_their_name_and_widgets(panel, tmp
     assert list(panel._kept((outside,))) == [panel.folder / "talk.mp4"]
     assert list(panel._kept(uploaded(tmp_path / "talk.mp4", version=7))) == [panel.folder / "talk.mp4"]
     assert (panel.folder / "talk.mp4").read_bytes() == (tmp_path / "talk.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["..", "a/..", "", "x" * 300 + ".mp4", "\udcb0.mp4", "CON.mp4"])
+def test_names_that_no_file_can_have_are_said(name, panel, shown):
+    panel.video.value = ({"name": name, "type": "", "size": 1, "last_modified": NOW, "content": memoryview(b"x")},)
+    panel.button.click()
+    assert "Not scored: " in texts(shown) and panel.prediction is None and not panel.folder.exists()
+
+
+@pytest.mark.parametrize("path", ["a\0b.mp4", "x" * 5000, "\udcb0.mp4", "."])
+def test_paths_that_no_file_can_have_are_said(path, panel, shown):
+    panel.path.value = path
+    panel.button.click()
+    assert "is no file" in texts(shown) and panel.prediction is None
+
+
+def test_a_video_whose_picture_changes_its_size_is_shown(panel, tmp_path, shown):
+    for number, size in enumerate((SIZE, 2 * SIZE, 64)):
+        encode(tmp_path / f"{number}.h264", counting_frames(12, size, size), container="h264")
+    (tmp_path / "all.h264").write_bytes(b"".join((tmp_path / f"{n}.h264").read_bytes() for n in range(3)))
+    np.save(tmp_path / "all.npy", face_points(36))
+    panel.landmarks.value, panel.path.value = uploaded(tmp_path / "all.npy"), str(tmp_path / "all.h264")
+    panel.button.click()
+    assert panel.prediction.frames == 36 and sum(isinstance(one, Picture) for one in shown) == 2
+    assert marked_faces(tmp_path / "all.h264", face_points(36)).shape == (6, SIZE, SIZE, 3)
 
 
 def test_a_path_is_taken_too_and_what_cannot_be_scored_is_said(panel, tmp_path, shown):
