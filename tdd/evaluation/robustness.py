@@ -29,6 +29,7 @@ from tdd.metrics import Calibration, video_scores
 from tdd.metrics.kept_calibration import known_calibration
 from tdd.preprocess.crops import face_crops
 from tdd.preprocess.finding import landmarks_of
+from tdd.preprocess.probe import is_there
 from tdd.records.record import Clock, Record, machine_of, read_record
 from tdd.weights.checkpoints import WEIGHTS, import_weights
 from tdd.weights.detector import load_detector
@@ -255,7 +256,7 @@ def _metrics(clips: pd.DataFrame, calibration: Calibration | None) -> dict[str, 
 
 
 def _require_videos(root: Path, paths: list[str]) -> None:
-    absent = [path for path in paths if not (root / path).is_file()]
+    absent = [path for path in paths if not is_there(root / path)]
     if absent:
         raise TddError(
             f"{root} lacks {len(absent)} of the {len(paths)} test videos, such as {absent[0]}; give the data root that "
