@@ -55,7 +55,6 @@ def write_clip(
     frames: Iterable[np.ndarray],
     audio: Iterable[np.ndarray] = (),
     measured: Callable[[], dict[str, Any]] = dict,
-    silent: bool = False,
 ) -> dict[str, Any]:
     """Add one video to a store, piece by piece: no more than a piece is held in memory.
 
@@ -65,9 +64,7 @@ def write_clip(
         frames: RGB uint8 in order, each of shape (crop, crop, 3); one or more.
         audio: pieces of float samples in [-1, 1] at 16 kHz from the instant of frame 0 on, each of shape (N,); read
             after the frames. Cut or padded with silence to 640 samples a frame. No piece: a video without audio.
-        measured: gives further columns; called when all frames were read.
-        silent: the video is of use without its sound: where that raises ``TddError``, the video is stored without, and
-            the sentence stands in its column ``sound_problem``.
+        measured: gives further columns; called when frames and sound were read.
 
     Returns:
         the row of the index: ``row`` with ``frames``, ``audio`` (bool) and ``digest`` (SHA-256 of the contents).
@@ -80,17 +77,10 @@ def write_clip(
     digest = hashlib.sha256()
     with whole_file(frames_path(base)) as pixels:
         length = save_blocks(pixels, (frame[None] for frame in frames), digest)
-        row = row | measured()
-        picture = digest.copy()
-        try:
-            heard = _save_sound(audio_path(base), audio, length * SAMPLES_PER_FRAME, digest)
-        except TddError as error:
-            if not silent:
-                raise
-            heard, digest, row = False, picture, row | {"sound_problem": str(error)}
+        heard = _save_sound(audio_path(base), audio, length * SAMPLES_PER_FRAME, digest)
     if not heard:
         audio_path(base).unlink(missing_ok=True)  # of a video that had sound, and was replaced
-    row = row | {"frames": length, "audio": heard, "digest": digest.hexdigest()}
+    row = row | measured() | {"frames": length, "audio": heard, "digest": digest.hexdigest()}
     write_row(store, row)
     return row
 

@@ -18,7 +18,7 @@ from tdd.data.clock import FPS, to_25_fps
 from tdd.data.container import open_media, sound_stream, video_stream
 from tdd.data.picture import Screen
 from tdd.data.sound import NO_SOUND, SoundTrack
-from tdd.data.whole import SLACK, packet_end, stated_end
+from tdd.data.whole import Reach
 from tdd.errors import TddError
 from tdd.machine.files import whole_file
 
@@ -137,8 +137,8 @@ class VideoFile:
             self.stated_fps = float(rate)
             by_decoding = container.format.name in DECODING_TIMES
             before, gap, longest = Fraction(0), 1 / rate, Fraction(0)
-            reach = _Reach(container)
-            for frame in reach.frames(stream):
+            reach = Reach(container, stream)
+            for frame in reach.frames():
                 if frame.is_corrupt:
                     raise TddError(f"{self.path} is damaged at frame {self.decoded}; copy it again from its source.")
                 time = _time(frame, by_decoding, before + gap if self.decoded else Fraction(0))
@@ -167,12 +167,12 @@ class VideoFile:
                     "it again from its source."
                 )
 
-    def sound(self, sample_rate: int = SAMPLE_RATE, *, needed: bool = False) -> Iterator[np.ndarray]:
+    def sound(self, sample_rate: int = SAMPLE_RATE, *, needed: bool = True) -> Iterator[np.ndarray]:
         """The sound, mono, from the instant of the first frame on, in pieces.
 
         To be read after :meth:`shown`, which finds that instant. What is heard earlier (an encoder's priming, sound
         that begins before the picture) is left out; silence stands where the stream begins late, has a gap, or cannot
-        be decoded. What is missing is told by ``sound_fault``.
+        be decoded. What is wrong is told by ``sound_fault``; it costs no frame.
 
         Args:
             sample_rate: Hz.
@@ -189,38 +189,6 @@ class VideoFile:
         self.sound_fault = track.fault
         if needed and track.fault:
             raise TddError(_sound_sentence(self.path, track.fault))
-
-
-class _Reach:
-    """How far what a container holds reaches, beside how far its header says that it does."""
-
-    def __init__(self, container: Any) -> None:
-        self.container = container
-        self.start: Fraction | None = None
-        self.end = Fraction(0)
-
-    def frames(self, stream: Any) -> Iterator[av.VideoFrame]:
-        """The frames of one stream, in the order of display, while all streams are read: a file may end with sound."""
-        for packet in self.container.demux():
-            end = packet_end(packet)
-            if end is not None:
-                self.start = end if self.start is None else min(self.start, end)
-                self.end = max(self.end, end)
-            # A packet with a time and no contents repeats the frame before it; FFmpeg's decoders take none.
-            if packet.stream.index == stream.index and (packet.size or end is None):
-                yield from packet.decode()
-
-    def missing(self, longest: Fraction) -> Fraction:
-        """Seconds that a file read to its end is short of the stated duration; 0 for a whole one.
-
-        Args:
-            longest: the longest time that a frame stood, s: the last one may stand as long, and not all formats say so.
-        """
-        stated = stated_end(self.container)
-        # A duration counts from 0 in some formats and from the first packet in others.
-        reached = max(self.end, self.end - (self.start or Fraction(0)))
-        short = Fraction(0) if stated is None else stated - reached
-        return short if short > max(SLACK, longest) else Fraction(0)
 
 
 def _stated_rate(container: Any, stream: Any) -> Fraction:
@@ -265,7 +233,7 @@ def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray |
         TddError: the file cannot be opened or some of its audio cannot be decoded.
     """
     video = VideoFile(path)
-    pieces = list(video.sound(sample_rate))
+    pieces = list(video.sound(sample_rate, needed=False))
     if not pieces and video.sound_fault == NO_SOUND:
         return None
     if video.sound_fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ SLACK = Fraction(1, 4)
 _HEAD = 1024
 """Bytes that are read where a unit begins: the longest head (of an Ogg page) has 282, five transport packets 1020."""
 
-_STATING = frozenset({"mov", "matroska", "flv", "mxf"})
+_STATING = frozenset({"matroska", "flv", "mxf"})
 """FFmpeg's formats whose header states a duration that holds. AVI and ASF count delays in it, others are estimated."""
 
 
@@ -55,17 +55,51 @@ def is_cut_short(path: Path, format_name: str) -> bool:
     return at > size
 
 
-def stated_end(container: Any) -> Fraction | None:
-    """The duration that the header of an open container states, s; ``None`` where it states none."""
-    if container.format.name.split(",")[0] not in _STATING or not container.duration:
-        return None
-    return Fraction(container.duration, 1_000_000)
+class Reach:
+    """How far what a container holds reaches, beside how far it says that it does."""
 
+    def __init__(self, container: Any, stream: Any) -> None:
+        """Nothing was read yet.
 
-def packet_end(packet: Any) -> Fraction | None:
-    """When what a packet holds is over, s on the file's clock; ``None`` where the packet has no time."""
-    start = packet.dts if packet.pts is None else packet.pts
-    return None if start is None else (start + (packet.duration or 0)) * Fraction(packet.time_base)
+        Args:
+            container: open.
+            stream: the one whose frames are wanted.
+        """
+        self.container, self.stream = container, stream
+        kind = container.format.name.split(",")[0]
+        self.stated: Fraction | None = None
+        # A track of an mp4 has its own table of times; the durations in the headers of such files are often wrong.
+        self.by_track = kind == "mov"
+        if self.by_track and stream.duration:
+            self.stated = stream.duration * Fraction(stream.time_base)
+        elif kind in _STATING and container.duration:
+            self.stated = Fraction(container.duration, 1_000_000)
+        self.first: Fraction | None = None
+        self.last = Fraction(0)
+
+    def frames(self) -> Iterator[Any]:
+        """The frames of the stream, in the order of display, while all streams are read: a file may end with sound."""
+        for packet in self.container.demux():
+            own = packet.stream.index == self.stream.index
+            start = packet.dts if packet.pts is None else packet.pts
+            if start is not None and (own or not self.by_track):
+                unit = Fraction(packet.time_base)
+                self.first = start * unit if self.first is None else min(self.first, start * unit)
+                self.last = max(self.last, (start + (packet.duration or 0)) * unit)
+            # A packet with a time and no contents repeats the frame before it; FFmpeg's decoders take none.
+            if own and (packet.size or start is None):
+                yield from packet.decode()
+
+    def missing(self, longest: Fraction) -> Fraction:
+        """Seconds that a file read to its end is short of its stated duration; 0 for a whole one.
+
+        Args:
+            longest: the longest time that a frame stood, s: the last one may stand as long, and not all formats say so.
+        """
+        # A duration counts from 0 in some formats and from the first packet in others.
+        reached = max(self.last, self.last - (self.first or Fraction(0)))
+        short = Fraction(0) if self.stated is None else self.stated - reached
+        return short if short > max(SLACK, longest) else Fraction(0)
 
 
 def _box(head: bytes) -> int:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tdd.config import ClipConfig
 from tdd.data.clip_files import finished_row, save_array
+from tdd.data.sound import NO_SOUND
 from tdd.data.store import (
     INDEX,
     MEAN_FACE,
@@ -198,8 +199,14 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
         )
     video, watch = VideoFile(places["video"]), CropWatch(target, clip.crop)
     facts |= {"fps": video.read_fps(), SOURCES: sources}
+    needed = row["dataset"] == LRW  # stage 1 hears it; nothing hears any other data set's
+
+    def measured() -> dict[str, Any]:
+        lost = video.sound_fault not in ("", NO_SOUND)
+        return watch.columns() | ({"sound_problem": f"it {video.sound_fault}"} if lost else {})
+
     crops = face_crops(video, points, target, clip, watch.see)
-    return write_clip(out, row | facts, crops, video.sound(), watch.columns, silent=row["dataset"] != LRW)
+    return write_clip(out, row | facts, crops, video.sound(needed=needed), measured)
 
 
 def _killed(row: dict[str, Any]) -> Outcome:
@@ -250,8 +257,8 @@ def _notes(root: Path, out: Path, done: list[Outcome], gone: set[str]) -> list[s
     mute = [outcome.row for outcome in done if not outcome.reason and outcome.row.get("sound_problem")]
     if mute:
         said.append(
-            f"{len(mute):,} videos are stored without their sound, which nothing uses and which cannot be read: "
-            f"{mute[0]['video_id']} for instance ({mute[0]['sound_problem']})"
+            f"The sound of {len(mute):,} stored videos, which nothing uses, cannot be read whole: "
+            f"{mute[0]['video_id']} for instance ({mute[0]['sound_problem']})."
         )
     return said
 

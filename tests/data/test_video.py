@@ -79,7 +79,7 @@ def read_clip(path, rule="timestamps"):
     """Frames of the clip, numbers of their source frames, samples."""
     video = VideoFile(path)
     frames = list(video.shown(rule))
-    sound = list(video.sound())
+    sound = list(video.sound(needed=False))
     samples = np.concatenate(sound) if sound else None
     return [frame.rgb() for frame in frames], [frame.source for frame in frames], samples
 

@@ -35,7 +35,8 @@ def place(root, name, frames=30, points=None, **how):
     """A video under that name and its landmarks; ``frames`` may be a list of pictures."""
     pictures = counting_frames(frames, SIZE, SIZE) if isinstance(frames, int) else frames
     video = f"{START}{name}"
-    path = encode(root / video, pictures, **how)
+    sound = clicks([0.5], len(pictures) / how.get("rate", 25), 16_000)
+    path = encode(root / video, pictures, **{"audio": sound} | how)
     give_landmarks(root, video, face_points(len(pictures)) if points is None else points)
     return path
 

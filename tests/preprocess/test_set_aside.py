@@ -23,6 +23,7 @@ from tdd.preprocess import prepare as preparing
 from tdd.preprocess.landmarks import landmark_path
 from tdd.preprocess.prepare import prepare
 from tdd.preprocess.set_aside import kind_of, reason_of, reason_table
+from tests.data.test_streams import with_damaged_sound
 from tests.preprocess.trees import add_video, face_points
 
 CLIP = ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32)
@@ -156,27 +157,18 @@ def test_no_two_videos_share_a_file(one, other):
         assert not files & {frames_path(base / other), audio_path(base / other)}
 
 
-def test_sound_that_nothing_uses_costs_no_video(root, tmp_path, monkeypatch):
+def test_sound_that_nothing_uses_and_that_cannot_be_read_is_told(root, tmp_path):
     names = ("YouTube-real/00001", "Celeb-synthesis/id0_id1_0000")
     for name in names:
         add_video(root, f"Celeb-DF-v2/{name}.mp4", audio=True)
+    with_damaged_sound(root / f"Celeb-DF-v2/{names[0]}.mp4", -1)
     (root / "Celeb-DF-v2/List_of_testing_videos.txt").write_text(f"1 {names[0]}.mp4\n0 {names[1]}.mp4\n")
-    whole = made(root, tmp_path / "whole").store.index.set_index("video_id")
-
-    def sound(video):
-        yield np.zeros(700, np.float32)
-        if "00001" in str(video.path):
-            raise TddError(f"the audio of {video.path} cannot be decoded (x); copy it again from its source.")
-
-    monkeypatch.setattr("tdd.data.video.VideoFile.sound", sound)
     done = made(root, tmp_path / "store")
-    index = done.store.index.set_index("video_id")
-    assert done.failed["video_id"].tolist() == [FIRST]  # a word that is not heard is of no use
-    kept = f"Celeb-DF-v2/{names[0]}"
-    assert not index.loc[kept, "audio"] and "cannot be decoded" in index.loc[kept, "sound_problem"]
-    assert not audio_path(tmp_path / "store/clips" / kept).exists() and whole.loc[kept, "audio"]
-    assert index.loc[f"Celeb-DF-v2/{names[1]}", "audio"]
-    assert any("1 videos are stored without their sound" in note and kept in note for note in done.notes)
+    index, kept = done.store.index.set_index("video_id"), f"Celeb-DF-v2/{names[0]}"
+    assert done.failed.empty and index["audio"].all()
+    assert "is damaged" in index.loc[kept, "sound_problem"]
+    assert index["sound_problem"].notna().sum() == 1
+    assert any("The sound of 1 stored videos, which nothing uses" in note and kept in note for note in done.notes)
 
 
 @pytest.mark.parametrize("value", [-1e39, -1e20, 1e5, np.nan])
