@@ -40,20 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_workers(synth)
     synth.set_defaults(run=commands.synth, resumes=True)
 
-    prepare = parsers.add_parser("prepare", help="data sets in their owners' layouts to a store of aligned clips")
-    prepare.add_argument("--root", type=Path, required=True, help="data root (data/README.md)")
-    prepare.add_argument("--out", type=Path, required=True, help="folder of the clip store")
-    prepare.add_argument("--recipe", default="paper", help="a recipe's name or file; gives size and frame rate")
-    prepare.add_argument(
-        "--mean-face",
-        type=Path,
-        metavar="FILE.npy",
-        help="68 points, px of the canvas, to align to (default: computed)",
-    )
-    _add_landmarks(prepare)
-    _add_workers(prepare)
-    _add_engine(prepare)
-    prepare.set_defaults(run=commands.prepare_store, resumes=True)
+    _add_prepare(parsers)
 
     inspect = parsers.add_parser("inspect", help="pictures of a clip store: faces, landmarks, sizes, lengths")
     inspect.add_argument("store", type=Path, metavar="STORE", help="folder of the clip store")
@@ -68,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     recipe = parsers.add_parser("recipe", help="show a recipe: every value, where it comes from, what it means")
     recipe.add_argument("action", choices=["show"])
     recipe.add_argument("recipe", nargs="?", default="paper", help="a recipe's name or file (default: paper)")
+    _add_settings(recipe)
     recipe.set_defaults(run=commands.show_recipe)
 
     _add_evaluate(parsers)
@@ -84,12 +72,31 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_prepare(parsers: Any) -> None:
+    prepare = parsers.add_parser("prepare", help="data sets in their owners' layouts to a store of aligned clips")
+    prepare.add_argument("--root", type=Path, required=True, help="data root (data/README.md)")
+    prepare.add_argument("--out", type=Path, required=True, help="folder of the clip store")
+    prepare.add_argument("--recipe", default="paper", help="a recipe's name or file; gives size and frame rate")
+    _add_settings(prepare)
+    prepare.add_argument(
+        "--mean-face",
+        type=Path,
+        metavar="FILE.npy",
+        help="68 points, px of the canvas, to align to (default: computed)",
+    )
+    _add_landmarks(prepare)
+    _add_workers(prepare)
+    _add_engine(prepare)
+    prepare.set_defaults(run=commands.prepare_store, resumes=True)
+
+
 def _add_study(parsers: Any) -> None:
     study = parsers.add_parser("study", help="train and score the rows of a study on a clip store")
     study.add_argument("name", metavar="NAME", help="table, ssl-weight, audit or ablation")
     study.add_argument("--store", type=Path, required=True, help="folder of the clip store")
     study.add_argument("--out", type=Path, required=True, help="folder of all runs; studies in one folder share them")
     study.add_argument("--recipe", default="paper", help="a recipe's name or file (default: paper)")
+    _add_settings(study)
     study.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the study, by id (default: all)")
     study.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one set of runs for each")
     _add_workers(study)
@@ -195,6 +202,17 @@ def _add_predict(parsers: Any) -> None:
     predict.add_argument("--png", type=Path, metavar="FILE", help="draw the clip scores over time there")
     predict.add_argument("--csv", type=Path, metavar="FILE", help="one row a video; needed for a folder")
     predict.set_defaults(run=commands.predict)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="change settings of the recipe, as machine.workers=8; their names: tdd recipe show",
+    )
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:

@@ -54,7 +54,7 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
     from tdd.preprocess.prepare import prepare
     from tdd.preprocess.strays import unread_folders
 
-    cluster, clip = _cluster(args), load_recipe(args.recipe).clip
+    cluster, clip = _cluster(args), load_recipe(args.recipe, args.set).clip
     for name, reason in unread_folders(args.root):
         console.print(legible(f"  {name} {reason}."))
     if args.landmarks == "auto":
@@ -127,7 +127,7 @@ def study(args: argparse.Namespace, console: Console) -> None:
     from tdd.records.plans import plan_study
     from tdd.study import StudyProgress, run_study, study_jobs
 
-    recipe = load_recipe(args.recipe)
+    recipe = load_recipe(args.recipe, args.set)
     cluster = _cluster(args, gpus={"cpu": 0.0, "gpu": 1.0}.get(recipe.machine.accelerator))
     plan = plan_study(args.name, recipe, ClipStore(args.store), args.rows)
     jobs = study_jobs(plan.rows, args.seeds, recipe)
@@ -146,7 +146,7 @@ def show_recipe(args: argparse.Namespace, console: Console) -> None:
     from tdd.config import load_recipe
     from tdd.records.origins import describe_recipe
 
-    console.print(describe_recipe(load_recipe(args.recipe)), end="")
+    console.print(describe_recipe(load_recipe(args.recipe, args.set)), end="")
 
 
 def evaluate(args: argparse.Namespace, console: Console) -> None:

@@ -7,10 +7,11 @@ the paper, or this package. ``tdd recipe show`` prints them.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -395,12 +396,39 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_recipe(name_or_path: str | Path) -> Recipe:
+def load_recipe(name_or_path: str | Path, settings: Sequence[str] = ()) -> Recipe:
     """Load a recipe by its name or from a YAML file.
+
+    Args:
+        name_or_path: of the recipe.
+        settings: changes to it, each ``path=value`` as ``stage1.clips=500``. A recipe with another setting than the
+            machine's gets them into its name, for its results are not the recipe's.
 
     Raises:
         TddError: no such recipe, unreadable YAML, an unknown key, a value of the wrong type, or values in conflict.
     """
+    recipe = _load(name_or_path)
+    changes = dict(_read_setting(setting) for setting in settings)
+    if not changes:
+        return recipe
+    changed = override(recipe, changes)
+    method = [f"{path}={value}" for path, value in changes.items() if not path.startswith("machine.")]
+    return dataclasses.replace(changed, name=", ".join([changed.name, *method]))
+
+
+def _read_setting(text: str) -> tuple[str, Any]:
+    path, found, value = (part.strip() for part in text.partition("="))
+    if not (path and found and value):
+        raise TddError(f"'{text}' sets nothing; write a setting and its value, as machine.workers=8.")
+    with contextlib.suppress(ValueError):
+        return path, float(value) if not value.lstrip("+-").isdigit() else int(value)  # YAML takes 8e-3 for text
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise TddError(f"The value of '{text}' is not valid YAML: {' '.join(str(error).split())}.") from error
+
+
+def _load(name_or_path: str | Path) -> Recipe:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():

@@ -3,6 +3,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tdd
 from tdd.config import (
@@ -98,6 +99,34 @@ def test_a_file_of_differences_is_a_recipe(tmp_path):
     path.write_text("stage2: {epochs: 7, methods: [Deepfakes]}", encoding="utf-8")
     recipe = load_recipe(path)
     assert (recipe.name, recipe.stage2.epochs, recipe.stage2.methods) == ("mine", 7, ("Deepfakes",))
+
+
+def test_settings_change_a_recipe_and_its_name_unless_they_are_the_machines():
+    changed = load_recipe("demo", ["machine.workers=3", "machine.precision = bf16-mixed"])
+    assert (changed.machine.workers, changed.machine.precision, changed.name) == (3, "bf16-mixed", "demo")
+    settings = ["stage1.clips=120", "stage1.optimiser.learning_rate=8e-4", "stage2.methods=[FaceSwap]", "noise.flip=1"]
+    other = load_recipe("demo", settings)
+    assert (other.stage1.clips, other.stage1.optimiser.learning_rate, other.noise.flip) == (120, 8e-4, 1.0)
+    assert other.stage2.methods == ("FaceSwap",) and other.name.startswith("demo, stage1.clips=120, ")
+    assert recipe_from_dict(yaml.safe_load(describe_recipe(other))) == other
+    assert dataclasses.replace(load_recipe("demo"), machine=changed.machine) == changed
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("machine.workers", "sets nothing; write a setting and its value"),
+        ("=3", "sets nothing"),
+        ("machine.worker=3", "has no setting 'worker'; its settings are: accelerator"),
+        ("machine.workers=many", "workers must be int, not 'many'"),
+        ("stage1.epochs.first=3", "'epochs' is a value"),
+        ("stage1.epochs=1", "warmup_epochs must be below"),
+        ("stage2.methods=[", "is not valid YAML"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_sentence(setting, sentence):
+    with pytest.raises(TddError, match=sentence):
+        load_recipe("paper", [setting])
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -17,7 +17,8 @@ def describe_recipe(recipe: Recipe) -> str:
     The comment starts with the origin: the paper, RealForensics, this package, or the recipe itself where it differs
     from the default.
     """
-    return "\n".join([f"name: {recipe.name}", *_lines(recipe, Recipe(), recipe.name, "")]) + "\n"
+    name = recipe.name.partition(",")[0]  # without the settings that were changed: each shows its own value
+    return "\n".join([f"name: {_plain(recipe.name)}", *_lines(recipe, Recipe(), name, "")]) + "\n"
 
 
 def _lines(values: Any, defaults: Any, name: str, indent: str) -> Iterator[str]:
