@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any, Protocol
 
 import torch
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader
 from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, scaled_rate
 from tdd.errors import TddError
 from tdd.machine.files import remove_partials, write_atomically
+from tdd.training.memory import first_clips, parts_that_fit, peak_bytes
 from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME, identity_of, load_point, save_point
 
@@ -176,16 +178,21 @@ def fit(
     for epoch in range(len(stage.history), config.epochs):
         stage.train()
         for index, batch in enumerate(_epoch(loaders, epoch)):
-            loss = model.training_step(fabric.to_device(batch), index)
-            if not torch.isfinite(loss):
-                raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
-            fabric.backward(loss / parts)
-            if (index + 1) % parts == 0:
-                optimiser.step()
+            try:
+                loss = model.training_step(fabric.to_device(batch), index)
+                if not torch.isfinite(loss):
+                    raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
+                fabric.backward(loss / parts)
+                if (index + 1) % parts == 0:
+                    optimiser.step()
+                    optimiser.zero_grad()
+                    schedule.step()
+            except torch.OutOfMemoryError as error:
+                clear_frames(error.__traceback__)  # they hold the tensors of the step that failed
                 optimiser.zero_grad()
-                schedule.step()
-                if report:
-                    report(epoch * steps + (index + 1) // parts, config.epochs * steps)
+                raise TddError(_too_large(model, fabric, batch, config)) from error
+            if report and (index + 1) % parts == 0:
+                report(epoch * steps + (index + 1) // parts, config.epochs * steps)
         if validation is not None:
             stage.eval()
             with torch.inference_mode():
@@ -247,6 +254,25 @@ def _not_finite(loss: float, epoch: int, index: int, batch: Any, loaders: Mappin
     return (
         f"The loss is {loss} in epoch {epoch + 1}, batch {index + 1}, of the clips {', '.join(names[:NAMED])}{more}; "
         "look at these clips, or lower the learning rate. The run goes on from its last resume point."
+    )
+
+
+def _too_large(model: Any, fabric: Fabric, batch: Any, config: Stage1Config | Stage2Config) -> str:
+    """What is said of a batch that the device has no memory for: in how many parts it would fit."""
+    section = "stage1" if isinstance(config, Stage1Config) else "stage2"
+
+    def peak(clips: int) -> float:
+        part = fabric.to_device(first_clips(batch, clips))
+        return peak_bytes(lambda: model.training_step(part, 0), fabric.device)
+
+    room = torch.cuda.get_device_properties(fabric.device).total_memory
+    fitting = parts_that_fit(peak, room, config.batch_size, config.micro_batches)
+    mend = (
+        f"set {section}.micro_batches to {fitting}" if fitting else "take a smaller network or batch, or another device"
+    )
+    return (
+        f"The device ({room / 2**30:.0f} GiB) has no memory for a batch of {config.batch_size} in "
+        f"{config.micro_batches} parts; {mend}."
     )
 
 
