@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from tdd.errors import TddError
-from tdd.preprocess.folders import Passed, files_below
+from tdd.preprocess.folders import Passed, files_below, is_there
 from tdd.preprocess.naming import on_disk
-from tdd.preprocess.probe import is_there, is_video
+from tdd.preprocess.probe import is_video
 
 KINDS = 5
 """Endings of files that are no videos which are named, the most frequent first."""

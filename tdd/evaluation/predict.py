@@ -28,8 +28,8 @@ from tdd.metrics.kept_calibration import known_calibration
 from tdd.models.backbones.cnn_gru_attention import CnnGruAttention
 from tdd.preprocess.crops import face_crops
 from tdd.preprocess.faces import FaceLandmarker
+from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import eye_distance, read_mean_face, read_points
-from tdd.preprocess.probe import is_there
 from tdd.weights.checkpoints import WEIGHTS, Weights, import_weights
 from tdd.weights.detector import load_detector
 

@@ -29,7 +29,7 @@ from tdd.metrics import Calibration, video_scores
 from tdd.metrics.kept_calibration import known_calibration
 from tdd.preprocess.crops import face_crops
 from tdd.preprocess.finding import landmarks_of
-from tdd.preprocess.probe import is_there
+from tdd.preprocess.folders import is_there
 from tdd.records.record import Clock, Record, machine_of, read_record
 from tdd.weights.checkpoints import WEIGHTS, import_weights
 from tdd.weights.detector import load_detector

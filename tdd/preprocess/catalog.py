@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pandas as pd
 
 from tdd.errors import TddError
 from tdd.names import SPLITS
+from tdd.preprocess.folders import is_folder, is_there
 from tdd.preprocess.layouts import READERS, Video
-from tdd.preprocess.probe import is_there
 from tdd.preprocess.strays import resembled, unread_folders
 
 
@@ -22,8 +23,10 @@ def datasets_in(root: Path) -> list[str]:
     Raises:
         TddError: there is none.
     """
-    found = [name for name in READERS if (root / name).is_dir()]
+    found = [name for name in READERS if is_folder(root / name)]
     if not found:
+        if is_folder(root) and not os.access(root, os.R_OK | os.X_OK):
+            raise TddError(f"{root} cannot be read (Permission denied).")
         likely = [f" {name} {reason}." for name, reason in unread_folders(root) if resembled(name)]
         inside = f" {root} seems to be one: give the folder that it lies in." if resembled(root.resolve().name) else ""
         raise TddError(

@@ -16,8 +16,9 @@ from tdd.machine.parallel import InlinePool, Pool, ProcessPool, Progress, local_
 from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, LRW, REAL, SPLITS
 from tdd.preprocess.catalog import datasets_in, list_videos, require_unique
 from tdd.preprocess.expected import LRW_SHORT_VAL, SYNTHETIC_MARK, Counts, count_videos, expected_counts
+from tdd.preprocess.folders import is_there
 from tdd.preprocess.layouts import Video
-from tdd.preprocess.probe import is_there, video_problem, why_missing
+from tdd.preprocess.probe import video_problem, why_missing
 from tdd.preprocess.strays import find_strays, unread_folders
 
 BATCH = 200

@@ -36,6 +36,7 @@ from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 from tdd.preprocess.finders import finders_plan
+from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import (
     LANDMARK_FOLDER,
     face_size,
@@ -115,7 +116,7 @@ def without_landmarks(root: Path, out: Path) -> list[dict[str, Any]]:
 
 def _is_open(root: Path, out: Path, row: dict[str, Any]) -> bool:
     video = root / row["path"]
-    if given_landmarks(root, row["path"]) or not os.path.isfile(video):  # noqa: PTH113 - no error where it cannot tell
+    if given_landmarks(root, row["path"]) or not is_there(video):
         return False
     note = _read_note(out, row["video_id"])
     if note is None or note.get("bytes") != video.stat().st_size:

@@ -11,6 +11,19 @@ from pathlib import Path
 from tdd.preprocess.naming import is_hidden
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file, as far as can be seen: ``False`` also below a folder that may not be looked into.
+
+    What opens the file then says so; pathlib's own question would end in an error that nobody expects there.
+    """
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, as far as can be seen; as :func:`is_there`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 @dataclass
 class Passed:
     """What was passed over on the way."""
@@ -67,7 +80,7 @@ def folders_below(folder: Path, passed: Passed) -> Iterator[tuple[Path, list[Pat
                 # A scanned entry knows plain files without another system call; LRW has over a million.
                 if entry.is_dir(follow_symlinks=False):
                     inner.append(Path(entry.path))
-                elif not entry.is_file(follow_symlinks=False) and os.path.isdir(entry.path):  # noqa: PTH112
+                elif not entry.is_file(follow_symlinks=False) and is_folder(Path(entry.path)):
                     links.append(Path(entry.path))
                 else:
                     files.append(Path(entry.path))

@@ -42,12 +42,16 @@ def landmark_path(root: Path, video: str) -> Path:
 def given_landmarks(root: Path, video: str) -> Path | None:
     """The file with the landmarks of a video, whether or not it can be read; ``None`` where there is none."""
     path = landmark_path(root, video)
+    return None if _is_missing(path) else path
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether nothing is there; not where it cannot be seen, as in a folder of another user."""
     try:
         path.lstat()
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            return None
-    return path
+        return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+    return False
 
 
 def read_landmarks(root: Path, video: str) -> np.ndarray:
@@ -65,14 +69,14 @@ def read_landmarks(root: Path, video: str) -> np.ndarray:
             picture.
     """
     path = landmark_path(root, video)
-    if not os.path.lexists(path):
+    if _is_missing(path):
         raise TddError(f"{path} is missing; every video needs its 68 landmarks per frame there, shape (frames, 68, 2).")
     return read_points(path)
 
 
 def read_points(path: Path) -> np.ndarray:
     """Open a file of landmarks; result and errors as :func:`read_landmarks`."""
-    if not os.path.lexists(path):
+    if _is_missing(path):
         raise TddError(f"{path} is missing; expected landmarks, shape (frames, {POINTS}, 2), saved with numpy.save.")
     points = _open_array(path)
     if points.shape[1:] != (POINTS, 2) or not points.size or points.dtype.kind not in REAL:

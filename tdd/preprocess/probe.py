@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from av.stream import Disposition
@@ -11,6 +10,7 @@ from tdd.data.container import open_media
 from tdd.data.video import VideoFile
 from tdd.data.whole import is_cut_short
 from tdd.errors import TddError
+from tdd.preprocess.folders import is_there
 
 VIDEO_SUFFIXES = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".3g2", ".mts", ".m2ts",
@@ -23,11 +23,6 @@ NO_FILMS = ("image2", "tty", "bin", "xbin", "adf", "idf", "hls", "dash", "concat
 
 PHOTOGRAPHS = ("heic", "heix", "mif1", "avif")
 """Brands of mp4 files that hold photographs."""
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is a file at ``path``, as far as can be seen; an error is no answer, and is told by the reader."""
-    return os.path.isfile(path)  # noqa: PTH113 - pathlib's raises where a folder cannot be looked into
 
 
 def is_video(path: Path) -> bool:
@@ -46,9 +41,9 @@ def is_video(path: Path) -> bool:
 
 def why_missing(path: Path) -> str:
     """Why there is no file at ``path``, as far as its neighbours tell."""
-    if path.is_symlink():
-        return "is a link that leads nowhere or in a circle"
     try:
+        if path.is_symlink():
+            return "is a link that leads nowhere or in a circle"
         if path.is_dir():
             return "is a folder, not a file"
         path.stat()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, FAKEAVCELEB, LRW
-from tdd.preprocess.folders import Passed, files_below
+from tdd.preprocess.folders import Passed, files_below, is_folder, is_there
 from tdd.preprocess.landmarks import LANDMARK_FOLDER
 from tdd.preprocess.layouts import COMPRESSION, DFDC_LABELS, DFDC_METADATA, FOLDERS, READERS
 from tdd.preprocess.naming import is_hidden
@@ -60,7 +60,7 @@ def find_strays(root: Path, dataset: str, listed: set[str]) -> Seen:
     for folder in FOLDERS[dataset]:
         for path in files_below(root / folder, passed):
             place = path.relative_to(root).as_posix()
-            if dataset == DFDC and path.name == DFDC_METADATA and path.with_name(DFDC_LABELS).is_file():
+            if dataset == DFDC and path.name == DFDC_METADATA and is_there(path.with_name(DFDC_LABELS)):
                 seen.unread.append((place, f"lies beside a {DFDC_LABELS}, which is read"))
             if place in listed or path.suffix.lower() not in VIDEO_SUFFIXES:
                 continue
@@ -99,7 +99,7 @@ def _unknown_folders(root: Path, dataset: str) -> Iterator[tuple[str, str]]:
 
 
 def _videos(path: Path) -> Iterator[Path]:
-    files = files_below(path, Passed()) if path.is_dir() else iter([path])
+    files = files_below(path, Passed()) if is_folder(path) else iter([path])
     return (file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
 
 
@@ -107,7 +107,7 @@ def unread_folders(root: Path) -> list[tuple[str, str]]:
     """Folders in a data root that are not read, by name, and what they look like; archives of data sets, too."""
     unread = []
     for path in _entries(root):
-        likely, folder = resembled(path.name), path.is_dir()
+        likely, folder = resembled(path.name), is_folder(path)
         if path.name in (*READERS, LANDMARK_FOLDER, MASK_FOLDER) or not (folder or likely):
             continue
         mend = "rename it to that" if folder else "unpack it to that"

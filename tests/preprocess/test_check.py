@@ -1,5 +1,6 @@
 """What ``tdd data check`` finds in good, incomplete and damaged copies."""
 
+import errno
 import io
 import json
 import os
@@ -375,3 +376,17 @@ def test_a_decoder_that_ends_its_process_costs_one_video(tmp_path, monkeypatch):
         "DFDC/dfdc_train_part_0/a.mp4": "ends the process that decodes it; copy it again from its source",
         "DFDC/test/videos/x.mp4": "is empty",
     }
+
+
+def test_videos_below_a_folder_that_may_not_be_looked_into_are_missing_with_the_reason(tmp_path, monkeypatch):
+    root, own = faceforensics(tmp_path), os.stat
+    fakes = root / "FaceForensics++/manipulated_sequences/Deepfakes/c23/videos"
+
+    def refuse(path, *args, **kwargs):
+        if not isinstance(path, int) and Path(path).parent == fakes:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return own(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    reasons = {reason for _, reason in only(check_root(root)).missing}
+    assert reasons == {"cannot be looked at (Permission denied)"}

@@ -1,9 +1,12 @@
 """Files of landmarks, whatever is in them: they are read, or one sentence says why not."""
 
+import errno
 import io
+import os
 import pickle
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,15 @@ from hypothesis import strategies as st
 
 from tdd.config import ClipConfig
 from tdd.errors import TddError
-from tdd.preprocess.landmarks import FARTHEST, count_frames, given_landmarks, landmark_path, read_mean_face, read_points
+from tdd.preprocess.landmarks import (
+    FARTHEST,
+    count_frames,
+    given_landmarks,
+    landmark_path,
+    read_landmarks,
+    read_mean_face,
+    read_points,
+)
 from tdd.preprocess.prepare import prepare
 from tests.preprocess.trees import add_video, face_points
 
@@ -176,6 +187,18 @@ def test_one_bad_file_sets_one_video_aside(tmp_path):
     done = prepare(root, tmp_path / "store", ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32), workers=1)
     assert done.store.index["video_id"].tolist() == ["LRW/train/WORD_good"]
     assert done.failed["video_id"].tolist() == sorted(f"LRW/train/WORD_{kind}" for kind in kinds)
+
+
+def test_landmarks_that_may_not_be_seen_are_not_taken_for_missing(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    add_video(tmp_path, "LRW/a.mp4")
+    monkeypatch.setattr(Path, "lstat", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    assert given_landmarks(tmp_path, "LRW/a.mp4")
+    with pytest.raises(TddError, match="Permission denied"):
+        read_landmarks(tmp_path, "LRW/a.mp4")
 
 
 def test_a_link_that_leads_nowhere_is_not_taken_for_missing_landmarks(tmp_path):
