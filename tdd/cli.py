@@ -261,6 +261,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TddError as error:
         make_console(stderr=True).print(f"tdd: {legible(str(error))}", style="red")
         return USER_ERROR
+    except OSError as error:  # what no command foresees: a path of another user, a name that is too long
+        said = f"{error.filename or 'a file'} cannot be used ({error.strerror or error})."
+        make_console(stderr=True).print(f"tdd: {legible(said)}", style="red")
+        return USER_ERROR
     except KeyboardInterrupt:
         said = "Interrupted; the same command goes on from here." if "resumes" in args else "Interrupted."
         make_console(stderr=True).print(said)

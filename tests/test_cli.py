@@ -68,6 +68,24 @@ def test_prepare_says_what_it_made_and_what_it_left_out(tmp_path, capsys):
     assert "24 videos" in out and "1 left out" in out and "real/c23/000" in out
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", LONG, "--checkpoint", "{out}"], ["predict", "a\0b", "--checkpoint", "{out}"],
+        ["data", "check", LONG], ["report", LONG], ["inspect", LONG, "--out", "{out}"], ["checkpoint", "show", LONG],
+        ["checkpoint", "import", LONG, "--out", "{out}"], ["recipe", "show", LONG],
+        ["study", "table", "--store", LONG, "--out", "{out}"], ["demo", "--size", "tiny", "--out", LONG],
+        ["synth", "--size", "tiny", "--out", LONG], ["data", "fetch-splits", LONG],
+    ],
+)  # fmt: skip
+def test_names_that_no_file_can_have_are_one_sentence(arguments, tmp_path, capsys):
+    assert main([argument.format(out=tmp_path) for argument in arguments]) == 2
+    assert "xxx" in sentence(capsys) or LONG not in arguments
+
+
 @pytest.mark.parametrize(
     ("arguments", "goes_on"),
     [(["synth", "--size", "tiny", "--out", "x"], True), (["recipe", "show", "demo"], False)],

@@ -297,10 +297,17 @@ def test_lists_and_folders_of_other_machines_meet(tmp_path, listed, stored):
     write_text(tmp_path / CELEB, "".join(f"1 {normalize(listed, name)}\n" for name in names))
     word = normalize(stored, "안녕")
     put_videos(tmp_path, f"LRW/lipread_mp4/{word}/train/{normalize(listed, '안녕')}_00001.mp4")
+    write_text(tmp_path / "DFDC/part/labels.csv", f"filename,label\n{normalize(listed, '둘')}.mp4,1\n")
+    put_videos(tmp_path, f"DFDC/part/videos/{normalize(stored, '둘')}.mp4")
+    folder = "FakeAVCeleb/RealVideo-RealAudio/서울"
+    row = normalize(listed, f"a,-,-,real,RealVideo-RealAudio,셋.mp4,{folder}\n")
+    write_text(tmp_path / "FakeAVCeleb/meta_data.csv", META + row)
+    put_videos(tmp_path, normalize(stored, f"{folder}/셋.mp4"))
     table = read_catalog(tmp_path)
     assert all((tmp_path / path).is_file() for path in table["path"])
+    assert table["video_id"].tolist()[3:] == ["DFDC/part/둘", f"{folder}/셋"]
     ids = ["LRW/train/안녕_00001", "Celeb-DF-v2/Celeb-real/한글_0000", "Celeb-DF-v2/Celeb-real/Zoë_0000"]
-    assert table["video_id"].tolist() == ids and table["word"][0] == "안녕"
+    assert table["video_id"].tolist()[:3] == ids and table["word"][0] == "안녕"
 
 
 def test_two_files_of_one_name_are_told_with_both(tmp_path):
