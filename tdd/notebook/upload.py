@@ -7,6 +7,7 @@ panel.prediction                             # the last one, for the cells that 
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -96,6 +97,9 @@ class UploadPanel(widgets.VBox):
         self.button = widgets.Button(description="Score it", button_style="primary")
         self.button.on_click(lambda _: self.score())
         self.output = widgets.Output()
+        if "google.colab" in sys.modules:  # an upload of more than 1 MB does not arrive there, and nothing says so
+            self.video.layout.display = "none"
+            self.path.placeholder = "/content/NAME.mp4, put there with Colab's Files pane"
         super().__init__([widgets.HBox([self.video, self.landmarks, self.path, self.button]), self.output])
 
     def score(self) -> None:

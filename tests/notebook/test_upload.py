@@ -1,5 +1,6 @@
 """The panel of notebook 07 without a browser: what is uploaded is kept, scored and shown."""
 
+import sys
 from datetime import datetime, timezone
 
 import numpy as np
@@ -105,6 +106,13 @@ def test_a_path_is_taken_too_and_what_cannot_be_scored_is_said(panel, tmp_path, 
     panel.path.value = str(tmp_path / "missing.mp4")
     panel.button.click()
     assert "is no file" in texts(shown) and panel.prediction is None
+
+
+def test_on_colab_a_video_is_taken_by_its_path_alone(weights, tmp_path, monkeypatch):
+    assert UploadPanel(VideoScorer(weights), tmp_path).video.layout.display is None
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    panel = UploadPanel(VideoScorer(weights), tmp_path)
+    assert panel.video.layout.display == "none" and "Files pane" in panel.path.placeholder
 
 
 def test_the_dots_are_on_the_landmarks(tmp_path):
