@@ -15,13 +15,14 @@ TEMPLATE = (face_points(1)[0] - SIZE / 2) / 30
 
 
 def film(path, discs, height=160, width=240, **how):
-    """A video; ``discs``: for each frame (colour, x, y, radius) of what is in it, the nearest last."""
+    """A video with silent sound; ``discs``: for each frame (colour, x, y, radius) of what is in it, the nearest last."""
     frames = np.full((len(discs), height, width, 3), 90, np.uint8)
     for frame, shown in zip(frames, discs, strict=True):
         for colour, x, y, radius in shown:
             centre = (round(x * 16), round(y * 16))
             cv2.circle(frame, centre, round(radius * 16), colour, -1, cv2.LINE_AA, 4)
-    write_video(path, frames, crf=8, **how)
+    sound = np.zeros(round(len(frames) * 16_000 / how.get("fps", 25)), np.float32)
+    write_video(path, frames, crf=8, **{"audio": sound} | how)
     return path
 
 

@@ -31,8 +31,9 @@ def face_points(n_frames: int, turn: float = 0.0, scale: float = 1.0, seed: int 
     return (turned[None] + drift + SIZE / 2).astype(np.float32)
 
 
-def add_video(root: Path, name: str, n_frames: int = 30, audio: bool = False, seed: int = 0) -> None:
-    """One video with its landmarks; a bright dot marks every landmark."""
+def add_video(root: Path, name: str, n_frames: int = 30, audio: bool | None = None, seed: int = 0) -> None:
+    """One video with its landmarks; a bright dot marks every landmark. With sound, if not told, where LRW has it."""
+    audio = name.startswith("LRW/") if audio is None else audio
     points = face_points(n_frames, seed=seed)
     frames = np.full((n_frames, SIZE, SIZE, 3), 60, np.uint8)
     for frame, spots in zip(frames, np.rint(points).astype(int), strict=True):
