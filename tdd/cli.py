@@ -112,7 +112,10 @@ def _add_data(parsers: Any) -> None:
         "check",
         help="counts, missing, unexpected and unreadable videos; exit code 0 complete, 1 incomplete, 2 unusable",
     )
-    check.add_argument("root", type=Path, metavar="ROOT", help="data root (data/README.md)")
+    check.add_argument("root", type=Path, nargs="?", metavar="ROOT", help="data root (data/README.md)")
+    check.add_argument(
+        "--store", type=Path, help="a clip store in place of ROOT: every stored array is read and held to its digest"
+    )
     check.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
     check.add_argument(
         "--deep", action="store_true", help="decode the first frame of every video, not its header alone"

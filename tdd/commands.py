@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -91,21 +91,41 @@ def inspect(args: argparse.Namespace, console: Console) -> None:
 
 
 def check_data(args: argparse.Namespace, console: Console) -> int:
-    """Hold data sets against their official lists; the exit code is the verdict."""
-    from tdd.machine.files import write_json
+    """Hold data sets against their official lists, or a store against its digests; the exit code is the verdict."""
     from tdd.machine.progress import step
     from tdd.preprocess.check import check_root
     from tdd.preprocess.check_text import print_check
 
+    if (args.root is None) == (args.store is None):
+        raise TddError("Give a data root, or a clip store with --store: one of the two.")
+    if args.store:
+        return _check_store(args, console)
     with step("Opening every video", console) as progress:
         report = check_root(args.root, args.deep, args.workers, progress)
     print_check(report, console)
-    if args.json:
-        try:
-            write_json(args.json, report.to_dict())
-        except OSError as error:
-            raise TddError(f"{args.json} cannot be written ({error.strerror}); choose another file.") from error
+    _write_check(args.json, report.to_dict())
     return int(report.verdict)
+
+
+def _check_store(args: argparse.Namespace, console: Console) -> int:
+    from tdd.machine.progress import step
+    from tdd.preprocess.check_store import check_store, print_store_check
+
+    with step("Reading every stored array", console) as progress:
+        report = check_store(args.store, args.workers, progress)
+    print_store_check(report, console)
+    _write_check(args.json, report.to_dict())
+    return report.exit_code
+
+
+def _write_check(path: Path | None, report: dict[str, Any]) -> None:
+    from tdd.machine.files import write_json
+
+    if path:
+        try:
+            write_json(path, report)
+        except OSError as error:
+            raise TddError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
 
 
 def fetch_lists(args: argparse.Namespace, console: Console) -> None:

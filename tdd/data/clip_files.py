@@ -105,11 +105,9 @@ def clip_damage(store: Path, row: dict[str, Any], crop: int) -> str:
     return "" if digest.hexdigest() == row["digest"] else "its contents are not those that were stored"
 
 
-def mark_damaged(store: Path, row: dict[str, Any]) -> None:
-    """Make the arrays of a video newer than its row, so that ``tdd prepare`` looks at their contents."""
-    for path, _ in _arrays(store / "clips" / row["video_id"], row, 0):
-        if path.is_file():
-            os.utime(path)
+def mark_damaged(store: Path, video_id: str) -> None:
+    """Take away the row that vouches for a video, so that ``tdd prepare`` makes it again."""
+    row_path(store / "clips" / video_id).unlink(missing_ok=True)
 
 
 def _arrays(base: Path, row: dict[str, Any], crop: int) -> list[tuple[Path, tuple[int, ...]]]:
