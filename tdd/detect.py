@@ -31,7 +31,7 @@ from tdd.data.clips import (
 )
 from tdd.data.store import ClipStore
 from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
-from tdd.evaluation.selection import evaluation_clips, validation_clips
+from tdd.evaluation.selection import evaluation_clips, listed_test_videos, validation_clips
 from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 from tdd.machine.files import sha256
 from tdd.metrics import video_scores
@@ -295,7 +295,8 @@ def detect(
     export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))
     Record(
         kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data={"fingerprint": store.fingerprint, "clips": clips.clips, "logit_shift": clips.shift},
+        data=store.identity() | {"clips": clips.clips, "logit_shift": clips.shift},
+        listed=listed_test_videos(store, recipe),
         history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
         checks=[_plateau_check(row, stage.history, clips.fakes)], machine=machine_of(recipe.machine), **clock.read(),
     ).write(run)  # fmt: skip
@@ -331,7 +332,8 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
     metrics = write_scores(detector, store, recipe, run, known_calibration(kept))
     Record(
         kind=EVALUATION, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data={"fingerprint": store.fingerprint, "weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
+        data=store.identity() | {"weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
+        listed=listed_test_videos(store, recipe),
         row=row.describe(), calibration=kept, machine=machine_of(recipe.machine), **clock.read(),
     ).write(run)  # fmt: skip
     return read_record(run) or {}

@@ -200,7 +200,7 @@ def pretrain(
     export_weights(run, Weights(STAGE1, backbone, stage.parts(), info, store.mean_face()))
     Record(
         kind=STAGE1, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data={"fingerprint": store.fingerprint, "clips": len(clips), "words": len(clips.words)}, history=stage.history,
+        data=store.identity() | {"clips": len(clips), "words": len(clips.words)}, history=stage.history,
         metrics=last, row={"backbone": backbone}, machine=machine_of(recipe.machine), **clock.read(),
         checks=[_retrieval_check(backbone, last, len(checked), recipe.stage1.audio), _collapse_check(backbone, stage)],
     ).write(run)  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tdd.config import EVALUATION, STAGE1, STAGE2, TRIVIAL, MachineConfig, Recipe, recipe_from_dict
-from tdd.data.store import SIZES, ClipStore
+from tdd.data.store import LABELS, SIZES, ClipStore
 from tdd.errors import TddError
 from tdd.machine.files import check_writable, held_alone, write_json
 from tdd.machine.parallel import Engine, cpu_count
@@ -130,7 +130,7 @@ def run_study(
     jobs, clips = study_jobs(plan.rows, seeds, recipe), ClipStore(store)
     clips.require(recipe.clip, *SIZES, "frame_rate")
     for job in jobs:
-        _refuse_other_run(job, runs, recipe, clips.fingerprint)
+        _refuse_other_run(job, runs, recipe, clips)
     check_writable(runs)
     with held_alone(runs, "tdd study"):
         write_json(folder / STUDY, _describe(plan, seeds, recipe, clips, os.path.relpath(runs, folder)))
@@ -168,7 +168,7 @@ def _describe(plan: Plan, seeds: Sequence[int], recipe: Recipe, store: ClipStore
     }  # fmt: skip
 
 
-def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, fingerprint: str) -> None:
+def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, clips: ClipStore) -> None:
     record = read_record(runs / job.run)
     if record is None:
         return
@@ -176,8 +176,10 @@ def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, fingerprint: str) ->
     backbone = job.row.backbone
     if present.read_by(job.kind, backbone) != wanted.read_by(job.kind, backbone):
         what = "other settings"
-    elif record["data"]["fingerprint"] != fingerprint:
+    elif record["data"]["fingerprint"] != clips.fingerprint:
         what = "other data"
+    elif record["data"].get(LABELS, clips.labels) != clips.labels:  # an older version kept none
+        what = "other labels or splits of its videos"
     else:
         return
     raise TddError(f"{runs / job.run} is a finished run with {what}; choose another folder or delete that one.")

@@ -45,6 +45,9 @@ SOURCES = "sources"
 FACTS = ("video_id", "dataset", "method", "label", "split")
 """Columns that say what a video is."""
 
+LABELS = "labels"
+"""Key of :attr:`ClipStore.labels` where records keep it."""
+
 SIZES = ("canvas", "crop")
 """The settings of a clip that fix the sizes of a stored face; a plan keeps them under the same names."""
 
@@ -186,6 +189,10 @@ class ClipStore:
         """SHA-256 over what the index says of each video, columns ``FACTS``: the same clips may get other labels."""
         said = self.index.reindex(columns=list(FACTS)).to_csv(index=False, lineterminator="\n")
         return hashlib.sha256(said.encode()).hexdigest()
+
+    def identity(self) -> dict[str, str]:
+        """What a result depends on, as records keep it: ``fingerprint`` and ``labels``."""
+        return {"fingerprint": self.fingerprint, LABELS: self.labels}
 
     def require(self, clip: ClipConfig, *settings: str) -> None:
         """Check that the clips were made with a recipe's settings.

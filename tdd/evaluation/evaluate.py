@@ -13,9 +13,16 @@ from torch import nn
 from tdd.config import Recipe
 from tdd.data.augment import normalise
 from tdd.data.clips import ScoredClips, in_order, loader, on_gpu
-from tdd.data.store import SIZES, ClipStore
+from tdd.data.store import LABELS, SIZES, ClipStore
 from tdd.errors import TddError
-from tdd.evaluation.selection import PAPER_PROTOCOL, Protocol, clip_starts, evaluation_clips, real_class
+from tdd.evaluation.selection import (
+    PAPER_PROTOCOL,
+    Protocol,
+    clip_starts,
+    evaluation_clips,
+    listed_test_videos,
+    real_class,
+)
 from tdd.machine.files import as_json, check_writable, sha256, whole_file
 from tdd.machine.parallel import Progress
 from tdd.metrics import (
@@ -200,7 +207,7 @@ def evaluate_checkpoint(
         TddError: no such weights, a store of another crop or without such test videos, or a folder with other results.
     """
     weights = import_weights(checkpoint, "stage2")
-    data = {"fingerprint": store.fingerprint, "weights": sha256(checkpoint / WEIGHTS), "protocol": asdict(protocol)}
+    data = store.identity() | {"weights": sha256(checkpoint / WEIGHTS), "protocol": asdict(protocol)}
     finished = read_finished(out, data)
     if finished:
         return finished
@@ -218,6 +225,7 @@ def evaluate_checkpoint(
         kind="evaluation", name=out.name, seed=weights.info.get("seed"), synthetic=bool(store.plan["synthetic"]),
         recipe=recipe.to_dict(), data=data, history=[], metrics=metrics, row={"backbone": weights.backbone},
         datasets=dataset_metrics(video_scores(logits), calibration), calibration=kept,
+        listed=listed_test_videos(store, recipe, protocol),
         machine=machine_of(recipe.machine), **clock.read(),
     ).write(out)  # fmt: skip
     return read_record(out) or {}
@@ -230,7 +238,8 @@ def read_finished(out: Path, data: dict[str, Any]) -> dict[str, Any] | None:
         TddError: there is one of other ``data``: weights, videos or protocol.
     """
     finished = read_record(out)
-    if finished and finished["data"] != as_json(data):  # a record's tuples come back as lists
+    # A record of an older version says nothing of labels; its tuples come back as lists.
+    if finished and {LABELS: data[LABELS]} | finished["data"] != as_json(data):
         raise TddError(
             f"{out} holds results of other weights or data, or of another protocol; choose another folder or delete "
             "that one."

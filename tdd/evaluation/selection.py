@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from tdd.data.clips import frames_spanned, usable
 from tdd.data.clock import FPS
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
-from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, LRW, REAL
+from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, LRW, REAL
 
 NOT_IN_SHORT_CELEB_LIST = (f"{CELEB_DF}/YouTube-real/00275", f"{CELEB_DF}/Celeb-real/id39_0005")
 """Reals of the official test list that RealForensics' own list omits (finding A7)."""
@@ -91,11 +92,7 @@ def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPE
         TddError: the store has no test video of a data set or method that is asked for, none that is long enough, or
             too few of a class.
     """
-    index = store.index
-    table = _chosen(index[(index["split"] == "test") & (index["dataset"] != LRW)], protocol)
-    if recipe.findings.short_celeb_list:
-        table = table[~table["video_id"].isin(NOT_IN_SHORT_CELEB_LIST)]
-    clips = _clips(table, recipe, protocol)
+    clips = _clips(_test_videos(store.index, recipe, protocol), recipe, protocol)
     # Refused here, before a training whose scores would have no interval.
     for (dataset, method), fakes in clips[clips["label"] == 1].groupby(["dataset", "method"]):
         counts = real_class(clips, str(dataset))["video_id"].nunique(), fakes["video_id"].nunique()
@@ -105,6 +102,35 @@ def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPE
                 f"its interval needs {LEAST_VIDEOS} of each; prepare more, or choose others with --methods."
             )
     return _without_partial_batches(clips, recipe) if recipe.findings.drop_last_clips else clips
+
+
+def _test_videos(table: pd.DataFrame, recipe: Recipe, protocol: Protocol) -> pd.DataFrame:
+    chosen = _chosen(table[(table["split"] == "test") & (table["dataset"] != LRW)], protocol)
+    return chosen[~chosen["video_id"].isin(NOT_IN_SHORT_CELEB_LIST)] if recipe.findings.short_celeb_list else chosen
+
+
+def listed_test_videos(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPER_PROTOCOL) -> dict[str, Any]:
+    """How many test videos the data sets' lists name, whether or not they are in the store.
+
+    Returns:
+        ``methods`` and ``datasets``, each by name the number of ``reals`` and ``fakes``, as a record keeps it. A data
+        set's fakes are without those that no detector can see. Empty where an older version made the store.
+    """
+    if store.listed is None:
+        return {}
+    videos = _test_videos(store.listed, recipe, protocol)
+    fakes = videos[videos["label"] == 1]
+    seen = fakes[~fakes["method"].str.startswith(FAKE_SOUND_ALONE)]
+
+    def counts(groups: Iterable[tuple[Any, pd.DataFrame]]) -> dict[str, dict[str, int]]:
+        return {
+            str(key[-1]): {"reals": len(real_class(videos, str(key[0]))), "fakes": len(group)} for key, group in groups
+        }
+
+    return {
+        "methods": counts(fakes.groupby(["dataset", "method"])),
+        "datasets": counts(seen.groupby(["dataset"])),
+    }
 
 
 def validation_clips(store: ClipStore, recipe: Recipe) -> pd.DataFrame:

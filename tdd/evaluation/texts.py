@@ -13,7 +13,7 @@ from tdd.evaluation.perturb import BLOCK_UNIT, CORRUPTIONS
 from tdd.evaluation.selection import Protocol
 from tdd.metrics.kept_calibration import calibration_text
 from tdd.names import FACEFORENSICS, FAKE_SOUND_ALONE
-from tdd.records.results import SYNTHETIC_SENTENCE
+from tdd.records.results import COUNTED, LOST, SYNTHETIC_SENTENCE, of_listed
 
 WIDTH = 118
 """Columns of the text."""
@@ -27,9 +27,11 @@ COLUMNS = {
 
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """The record of :mod:`tdd.evaluation.evaluate` in words: a row a method, a row a data set, notes."""
-    methods, datasets = record["metrics"], record["datasets"]
-    rows = [_method_row(name, values) for name, values in methods.items()]
-    rows += [_method_row(f"all of {name}", values) for name, values in datasets.items()]
+    methods, datasets, listed = record["metrics"], record["datasets"], record.get("listed") or {}
+    rows = [_method_row(name, values, listed.get("methods", {}).get(name)) for name, values in methods.items()]
+    rows += [
+        _method_row(f"all of {name}", values, listed.get("datasets", {}).get(name)) for name, values in datasets.items()
+    ]
     head = ["video level, %", "AUC", "95% interval", *list(COLUMNS)[1:], "real", "fake"]
     if not any("ece_calibrated" in values for values in methods.values()):
         place = head.index("calib.")
@@ -58,6 +60,7 @@ def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
             f"{', '.join(unseen)}: labelled fake for their sound alone. The picture is real, so a detector that only "
             "sees should be at 50; they are not in the row of the whole data set."
         )
+    said += _lost(record)
     # Which sets were chosen is seen from the rows.
     protocol = Protocol(**{**record["data"]["protocol"], "datasets": (), "methods": ()}).to_text()
     said.append(f"Clips: {protocol or 'the protocol of the paper'}.")
@@ -68,10 +71,22 @@ def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
     return [*said, f"Calibration: {calibration_text(record['calibration'])}."]
 
 
-def _method_row(name: str, values: Mapping[str, Any]) -> list[str]:
+def _lost(record: Mapping[str, Any]) -> list[str]:
+    """What is said where test videos that the lists name were not scored."""
+    methods = (record.get("listed") or {}).get("methods", {})
+    none = [name for name in methods if name not in record["metrics"]]
+    said = [f"Not scored, since none of their listed test videos is in the store: {', '.join(none)}."] if none else []
+    scored = record["metrics"].items()
+    if none or any(found[kind] < methods.get(name, found)[kind] for name, found in scored for kind in COUNTED):
+        said.append(LOST)
+    return said
+
+
+def _method_row(name: str, values: Mapping[str, Any], listed: Mapping[str, int] | None) -> list[str]:
     shares = [f"{100 * values[key]:.1f}" if key in values else "" for key in COLUMNS.values()]
     interval = f"{100 * values['low']:.1f} to {100 * values['high']:.1f}"
-    return [name, shares[0], interval, *shares[1:], str(values["reals"]), str(values["fakes"])]
+    counts = [of_listed(values[kind], (listed or values)[kind]) for kind in COUNTED]
+    return [name, shares[0], interval, *shares[1:], *counts]
 
 
 REALFORENSICS = {"CS": 99.8, "CC": 99.6, "BW": 98.9, "GNC": 79.7, "GB": 95.3, "PIX": 98.4, "VC": 97.6}

@@ -16,7 +16,7 @@ from tdd.config import TRIVIAL, Recipe
 from tdd.data.clips import usable
 from tdd.data.store import ClipStore
 from tdd.evaluation.evaluate import method_metrics, write_logits
-from tdd.evaluation.selection import evaluation_clips
+from tdd.evaluation.selection import evaluation_clips, listed_test_videos
 from tdd.metrics import video_scores
 from tdd.metrics.logistic import fit_logistic
 from tdd.metrics.trivial import trivial_statistics
@@ -52,7 +52,7 @@ def score_trivially(store: ClipStore, row: Row, recipe: Recipe, run: Path, seed:
     write_logits(clips, run)
     Record(
         kind=TRIVIAL, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data={"fingerprint": store.fingerprint, "clips": len(training)}, history=[],
+        data=store.identity() | {"clips": len(training)}, history=[], listed=listed_test_videos(store, recipe),
         metrics=method_metrics(video_scores(clips)), row=row.describe(),
         machine=machine_of(recipe.machine), **clock.read(),
     ).write(run)  # fmt: skip

@@ -73,6 +73,9 @@ class Record:
     checks: list[dict[str, Any]] = field(default_factory=list)
     datasets: dict[str, Any] = field(default_factory=dict)
     """As ``metrics``, but by data set: all its forgeries that can be seen against its reals (evaluation only)."""
+    listed: dict[str, Any] = field(default_factory=dict)
+    """Test videos that the data sets' lists name, found or not: see
+    :func:`tdd.evaluation.selection.listed_test_videos`; empty where that is not known."""
     machine: dict[str, str] = field(default_factory=dict)
     """What it was computed on: see :func:`machine_of`."""
     calibration: dict[str, Any] = field(default_factory=dict)

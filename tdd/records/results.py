@@ -26,6 +26,13 @@ SCORES = "scores.csv"
 """Beside ``stage2`` in a summary: logits of all videos, one column a run, in place of each run's clip logits."""
 
 TEST_SETS = (*paper.TEST_SETS, *SEEN_METHODS)
+COUNTED = ("reals", "fakes")
+"""Keys under which records count test videos."""
+
+LOST = (
+    "The listed videos that were not scored are missing, or too short, or in the clip store's quarantine.csv with the "
+    "reason; the numbers are not those of the whole list."
+)
 SYNTHETIC_SENTENCE = "These numbers come from the synthetic benchmark; they cannot confirm or refute the paper's."
 
 
@@ -141,6 +148,18 @@ def on_test_set(videos: pd.DataFrame, name: str) -> pd.DataFrame:
         return test[test["dataset"] == name]
     reals = (test["dataset"] == FACEFORENSICS) & (test["label"] == 0)
     return test[reals | ((test["method"] == name) & (test["label"] == 1))]
+
+
+def of_listed(found: int, listed: int) -> str:
+    """``140`` where all that are listed were found, else ``139 of 140``."""
+    return f"{found}" if found >= listed else f"{found} of {listed}"
+
+
+def listed_in(run: Run, name: str) -> tuple[int, int] | None:
+    """Real and fake videos that the lists name for a column of the table; ``None`` where the record does not say."""
+    known = run.record.get("listed") or {}
+    counts = known.get("datasets" if name == CELEB_DF else "methods", {}).get(name)
+    return counts and (counts[COUNTED[0]], counts[COUNTED[1]])
 
 
 def _read_checked(path: Path) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def to_frame(report: Report) -> pd.DataFrame:
         for name in (*TEST_SETS, SEEN):
             cell, difference = row.cells.get(name), row.differences.get(name)
             reals, fakes = report.counts.get(name, (0, 0))
+            listed = report.listed.get(name, (None, None))
             lines.append({
                 "row": row.id,
                 "label": row.label,
@@ -113,6 +114,7 @@ def to_frame(report: Report) -> pd.DataFrame:
                 "p_holm": difference and difference.p_holm,
                 "reals": reals,
                 "fakes": fakes,
+                **({"reals_listed": listed[0], "fakes_listed": listed[1]} if report.listed else {}),
                 "state": row.state or ("" if cell else "no test videos"),
                 "records": " ".join(row.paths),
                 "synthetic": report.study.synthetic,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tdd.metrics import newcombe_interval
 from tdd.records import paper
-from tdd.records.results import SYNTHETIC_SENTENCE, Study
+from tdd.records.results import LOST, SYNTHETIC_SENTENCE, Study, of_listed
 from tdd.report.table import COLUMNS, SEEN, ResultRow, ranking
 
 WIDTH = 118
@@ -23,6 +23,8 @@ class Report:
     rows: tuple[ResultRow, ...]
     counts: dict[str, tuple[int, int]]
     """Real and fake test videos, by column."""
+    listed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The same as the data sets' lists name them, found or not; without columns whose lists are not known."""
     files: tuple[Path, ...] = ()
 
     @property
@@ -98,6 +100,7 @@ class Report:
             )
         if any(row.differences for row in self.rows):
             said.append(self._difference_sentence(several))
+        said += self._lost()
         said += self._seed_sentences()
         if self.beside_paper:
             said.append(_paper_sentence())
@@ -125,8 +128,18 @@ class Report:
         """Numbers of test videos of a column, in words."""
         if name not in self.counts:
             return ""
-        reals, fakes = self.counts[name]
+        reals, fakes = map(of_listed, self.counts[name], self.listed.get(name, self.counts[name]))
         return f"{reals} real, {fakes} fake"
+
+    def _lost(self) -> list[str]:
+        """What is said where listed test videos were not scored."""
+        short = {
+            name: self.counted(name)
+            for name, (reals, fakes) in self.counts.items()
+            if name != SEEN and name in self.listed and (reals < self.listed[name][0] or fakes < self.listed[name][1])
+        }
+        sets = "; ".join(f"{name} {words}" for name, words in short.items())
+        return [f"Test videos found of listed: {sets}. {LOST}"] if short else []
 
     def _cells(self, row: ResultRow) -> list[str]:
         published = [f"{row.paper[name]:.2f}" if name in row.paper else "–" for name in paper.TEST_SETS]

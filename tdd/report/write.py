@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tdd.machine.files import check_writable, write_atomically
 from tdd.names import SEEN_METHODS
-from tdd.records.results import TEST_SETS, Study, load_study, on_test_set
+from tdd.records.results import TEST_SETS, Study, listed_in, load_study, on_test_set
 from tdd.report.formats import to_frame, to_latex, to_markdown
 from tdd.report.report import Report
 from tdd.report.table import SEEN, result_rows
@@ -23,7 +23,15 @@ def make_report(study: Study) -> Report:
             counts[name] = int((labels == 0).sum()), int((labels == 1).sum())
         # The methods share one set of reals.
         counts[SEEN] = counts[SEEN_METHODS[0]][0], sum(counts[name][1] for name in SEEN_METHODS)
-    return Report(study, result_rows(study), counts)
+    return Report(study, result_rows(study), counts, _listed(study))
+
+
+def _listed(study: Study) -> dict[str, tuple[int, int]]:
+    """Real and fake test videos on the data sets' lists, by column, as the first run that knows them has it."""
+    known = next((run for run in study.runs if run.record.get("listed") and not run.problem), None)
+    found = {name: counts for name in TEST_SETS if known and (counts := listed_in(known, name))}
+    seen = [found[name] for name in SEEN_METHODS if name in found]
+    return found | ({SEEN: (seen[0][0], sum(fakes for _, fakes in seen))} if seen else {})
 
 
 def write_report(study_dir: Path, out: Path | None = None) -> Report:

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, scaled_rate
+from tdd.data.store import LABELS
 from tdd.errors import TddError
 from tdd.machine.files import remove_partials, write_atomically
 from tdd.training.memory import first_clips, parts_that_fit, peak_bytes
@@ -238,6 +239,7 @@ def _given(leader: DataLoader[Any], fabric: Fabric) -> dict[str, Any]:
     return {
         "seed": batches.seed[0],  # type: ignore[union-attr]
         "data": dataset.store.fingerprint,  # type: ignore[attr-defined]
+        LABELS: dataset.store.labels,  # type: ignore[attr-defined]
         "device": fabric.device.type,
     }
 

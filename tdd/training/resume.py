@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tdd.data.store import LABELS
 from tdd.errors import TddError
 from tdd.machine.files import whole_file
 
@@ -78,7 +79,7 @@ def _difference(present: Identity, wanted: Identity) -> str | None:
     """The first thing in which two runs differ, in words."""
     for key in sorted(present.settings.keys() | wanted.settings.keys()):
         one, other = present.settings.get(key), wanted.settings.get(key)
-        if one != other:
+        if one != other and not (key == LABELS and one is None):  # an older version kept none
             return f"{key} = {one!r}, not {other!r}"
     same = present.weights.keys() == wanted.weights.keys() and all(
         # not ==: another processor may round the initial draws otherwise

@@ -45,7 +45,7 @@ def test_the_scores_are_those_of_the_run(trained, tmp_path, capsys):
     assert (again["kind"], again["seed"], again["synthetic"]) == ("evaluation", 0, True)
     protocol = {"datasets": [], "methods": [], "whole_video": False, "clip_stride": 0, "frame_step": 1}
     weights = sha256(folder / "run" / WEIGHTS)
-    assert again["data"] == {"fingerprint": store.fingerprint, "weights": weights, "protocol": protocol}
+    assert again["data"] == store.identity() | {"weights": weights, "protocol": protocol}
     assert (tmp_path / "again" / CLIP_LOGITS).read_bytes() == (folder / "run" / CLIP_LOGITS).read_bytes()
 
 

@@ -307,6 +307,30 @@ def test_a_summary_gives_the_same_table_without_clip_logits(tmp_path):
     assert "has no column stage2/csn-seed0" in write_report(copy).to_text().replace("\n  ", " ")
 
 
+def test_test_videos_are_counted_as_found_of_listed(tmp_path):
+    study = write_study(tmp_path)
+    plain = write_report(study)
+    assert "listed" not in plain.to_text() and "reals_listed" not in pd.read_csv(plain.files[1])
+    reals, fakes = plain.counts["FaceShifter"]
+    celeb = plain.counts["Celeb-DF-v2"]
+    listed = {
+        "methods": {name: {"reals": reals + 1, "fakes": fakes} for name in ("FaceShifter", *SEEN_METHODS)},
+        "datasets": {"Celeb-DF-v2": {"reals": celeb[0], "fakes": celeb[1]}},
+    }
+    for path in study.glob("stage2/*/record.json"):
+        edit_json(path, listed=listed)
+    report = write_report(study)
+    words = f"{reals} of {reals + 1} real, {fakes} fake"
+    text = " ".join(report.to_text().split())
+    assert words in text and f"{celeb[0]} real, {celeb[1]} fake" in text
+    assert f"Test videos found of listed: FaceShifter {words}; Deepfakes" in text and "Celeb-DF-v2 1 of" not in text
+    assert max(map(len, report.to_text().splitlines())) <= WIDTH
+    table = pd.read_csv(report.files[1])
+    shifter = table[table["test_set"] == "FaceShifter"]
+    assert set(shifter["reals_listed"]) == {reals + 1} and set(shifter["reals"]) == {reals}
+    assert words in report.files[0].read_text()
+
+
 @pytest.mark.parametrize("name", ["table", "ssl-weight", "audit", "ablation"])
 def test_the_published_study_still_gives_its_published_numbers(tmp_path, name):
     place = Path(__file__).parents[2] / "benchmarks/results/2026-11-26-study" / name

@@ -23,7 +23,7 @@ TINY = load_recipe("tiny")
 class Draws(Dataset):
     """Returns what it was asked for."""
 
-    store = SimpleNamespace(fingerprint="none")
+    store = SimpleNamespace(fingerprint="none", labels="none")
 
     def __len__(self):
         return 12
