@@ -12,6 +12,7 @@ import tdd
 from tdd import commands
 from tdd.errors import TddError
 from tdd.machine.console import legible, make_console, replace_unknown_characters
+from tdd.machine.stopping import TERMINATED, Terminated, termination_raised
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -219,7 +220,18 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="processes (default: one a core; 1: this process alone; at most two a core, and as many as memory holds)",
+    )
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; give 1 or more, or leave it out")
+    return int(text)
 
 
 def _add_landmarks(parser: argparse.ArgumentParser) -> None:
@@ -260,7 +272,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     replace_unknown_characters()
     args = build_parser().parse_args(arguments)
     try:
-        code = args.run(args, make_console())
+        with termination_raised():
+            code = args.run(args, make_console())
     except TddError as error:
         make_console(stderr=True).print(f"tdd: {legible(str(error))}", style="red")
         return USER_ERROR
@@ -272,6 +285,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = "Interrupted; the same command goes on from here." if "resumes" in args else "Interrupted."
         make_console(stderr=True).print(said)
         return INTERRUPTED
+    except Terminated:
+        said = "the same command goes on from here." if "resumes" in args else "nothing was finished."
+        make_console(stderr=True).print(f"Ended by SIGTERM; {said}")
+        return TERMINATED
     return code or 0
 
 

@@ -75,7 +75,9 @@ def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayClus
     from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
 
     finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
-    if without_landmarks(args.root, args.out):
+    with step("Reading the lists", console):
+        wanting = without_landmarks(args.root, args.out)
+    if wanting:
         with step("Landmarks", console, "videos") as progress:
             done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, _report_fetch(console))
         console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.")

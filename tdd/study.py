@@ -14,7 +14,8 @@ from tdd.config import EVALUATION, STAGE1, STAGE2, TRIVIAL, MachineConfig, Recip
 from tdd.data.store import LABELS, SIZES, ClipStore
 from tdd.errors import TddError
 from tdd.machine.files import check_writable, held_alone, write_json
-from tdd.machine.parallel import Engine, cpu_count
+from tdd.machine.limits import cpu_count
+from tdd.machine.parallel import Engine
 from tdd.machine.scheduler import Scheduler, process_engine
 from tdd.names import CELEB_DF_METHOD, FACESHIFTER
 from tdd.records.plans import Plan

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tdd.errors import TddError
+from tdd.machine.limits import limit_reached
 
 SPARE_BYTES = 200 * 2**20
 LOCK = "lock"
 _PARTIAL = ".partial"
-
-OPEN_FILES = (errno.EMFILE, errno.ENFILE)
-"""What the operating system says where this process, or the machine, has too many files open."""
 
 
 @contextmanager
@@ -158,18 +156,15 @@ def disk_errors_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TddError(_disk_sentence(folder, error)) from error
+        raise TddError(limit_reached(error) or _disk_sentence(folder, error)) from error
 
 
 def _disk_sentence(folder: Path, error: OSError) -> str:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     reason = "the disk is full" if full else error.strerror or str(error)
-    mend = "make room or mend the disk"
-    if error.errno in OPEN_FILES:
-        reason, mend = "too many files are open", "raise the limit (ulimit -n) or give fewer --workers"
     return (
-        f"Writing to {folder} failed ({reason}); what is finished there is kept: {mend}, and run the same command "
-        "again."
+        f"Writing to {folder} failed ({reason}); what is finished there is kept: make room or mend the disk, and run "
+        "the same command again."
     )
 
 

@@ -7,11 +7,11 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from multiprocessing import get_context
 from typing import Any, Generic, Protocol, TypeVar
 
 from tdd.errors import TddError
-from tdd.machine.parallel import Engine, InlinePool, Pool, ProcessPool, WorkerKilled, begin_worker
+from tdd.machine.limits import NETWORK_BYTES, allowed_workers
+from tdd.machine.parallel import Engine, InlinePool, Pool, ProcessPool, Voice, WorkerKilled, begin_worker
 
 POLL_SECONDS = 0.2
 
@@ -63,7 +63,7 @@ def process_engine(usual: int, gpus: Sequence[str] = ()) -> Engine:
     """
 
     def engine(workers: int | None, pieces: int) -> Pool:
-        count = min(workers or usual, pieces)
+        count = min(allowed_workers(workers, usual, NETWORK_BYTES), pieces)
         if count == 1:
             return InlinePool()
         # In this process, before the others begin: they inherit it. What the user has set stays.
@@ -87,12 +87,17 @@ class Scheduler(Generic[Job]):
     def __init__(
         self, jobs: Iterable[Job], finished: Iterable[str], work: Work[Job], progress: Callable[[Job, float], None]
     ) -> None:
-        """Prepare to do ``work`` for every job whose name is not among ``finished``; ``progress`` hears of shares."""
+        """Prepare to do ``work`` for every job whose name is not among ``finished``; ``progress`` hears of shares.
+
+        Raises:
+            TddError: a job needs one that is neither finished nor can be.
+        """
         self.jobs = {job.run: job for job in jobs}
         self.finished = set(finished)
         self.waiting = [job for job in self.jobs.values() if job.run not in self.finished]
         self.work, self.progress = work, progress
         self.failures: dict[str, str] = {}
+        self._refuse_endless_waits()
 
     def run(self, workers: int | None, engine: Engine) -> dict[str, str]:
         """Do all jobs, ``workers`` at a time; ``None``: as many as the engine sees fit.
@@ -106,15 +111,28 @@ class Scheduler(Generic[Job]):
             return self.failures
         pool = engine(workers, len(self.waiting))
         if isinstance(pool, InlinePool):
-            self._drive(pool, queue.Queue())
+            heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            self._drive(pool, heard, heard)
         elif isinstance(pool, ProcessPool):
-            with get_context("spawn").Manager() as manager:  # its queue can be sent to a worker; a plain one cannot
-                self._drive(pool, manager.Queue())
+            self._drive(pool, pool.heard, Voice())
         else:
-            self._drive(pool, NoMessages())
+            self._drive(pool, NoMessages(), NoMessages())
         return self.failures
 
-    def _drive(self, pool: Pool, messages: Any) -> None:
+    def _refuse_endless_waits(self) -> None:
+        startable, left = set(self.finished), list(self.waiting)
+        while left:
+            held = [job for job in left if job.needs is not None and job.needs not in startable]
+            if len(held) == len(left):
+                raise TddError(
+                    f"Job {held[0].run} needs {held[0].needs}, which is neither finished nor one of the jobs that can "
+                    "be; nothing was run."
+                )
+            startable |= {job.run for job in left if job not in held}
+            left = held
+
+    def _drive(self, pool: Pool, heard: Any, messages: Any) -> None:
+        """Run the jobs; each puts its shares on ``messages``, and they come out of ``heard``."""
         running: dict[Future[None], Job] = {}
         try:
             while self.waiting or running:
@@ -122,11 +140,13 @@ class Scheduler(Generic[Job]):
                     running[pool.submit(self.work, job, messages)] = job
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 # Before ends are told, so that no share follows the whole.
-                self._relay(messages)
+                self._relay(heard)
                 for future in done:
                     self._settle(running.pop(future), future)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except BaseException:  # Ctrl-C or SIGTERM: a job goes on from its last resume point
+            pool.abandon()
+            raise
+        pool.shutdown(wait=True)
 
     def _ready(self, free: int) -> list[Job]:
         for job in list(self.waiting):
@@ -137,10 +157,10 @@ class Scheduler(Generic[Job]):
         self.waiting = [job for job in self.waiting if job not in ready]
         return ready
 
-    def _relay(self, messages: Any) -> None:
+    def _relay(self, heard: Any) -> None:
         while True:
             try:
-                run, share = messages.get_nowait()
+                run, share = heard.get_nowait()
             except queue.Empty:
                 return
             self.progress(self.jobs[run], share)

@@ -32,7 +32,7 @@ from tdd.data.store import INDEX, ClipStore
 from tdd.detect import detect
 from tdd.errors import TddError
 from tdd.machine.files import as_json, check_plan
-from tdd.machine.parallel import cpu_count
+from tdd.machine.limits import cpu_count
 from tdd.machine.progress import duration
 from tdd.preprocess.prepare import prepare
 from tdd.pretrain import pretrain

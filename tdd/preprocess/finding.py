@@ -31,7 +31,8 @@ from tdd.machine.files import (
     remove_partials,
     write_json,
 )
-from tdd.machine.parallel import TRIES, Progress, WorkerKilled, cpu_count, local_engine, parallel_map
+from tdd.machine.limits import NETWORK_BYTES, cpu_count, of_the_machine
+from tdd.machine.parallel import TRIES, Progress, local_engine, parallel_map
 from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
@@ -50,9 +51,6 @@ from tdd.preprocess.sources import describe, looks_same, renewed
 PLAN = "plan.json"
 PROCESSES_A_GPU = 4
 """Each decodes for itself, and that takes longer than the networks do."""
-
-NO_MEMORY = ("out of memory", "outofmemory", "insufficient memory", "allocate memory", "bad_alloc")
-"""How libraries say that memory is short."""
 
 GIVEN, FOUND = "given", "found"
 """Where a video's landmarks come from, in the index of the clip store."""
@@ -176,7 +174,9 @@ def find_landmarks(
         if cluster:
             engine = dataclasses.replace(cluster, gpus=1 / PROCESSES_A_GPU if gpus else 0.0).engine(root, out)
         else:
-            engine, workers = local_engine, workers or (min(cpu_count(), PROCESSES_A_GPU * gpus) if gpus else None)
+            engine = partial(local_engine, each=NETWORK_BYTES)
+            if workers is None and gpus:
+                workers = min(cpu_count(), PROCESSES_A_GPU * gpus)
         one, killed = partial(_find_one, root, out, finder), partial(_killed, out)
         found = sum(parallel_map(one, work, workers, progress, engine, killed))
         remove_partials(out / LANDMARK_FOLDER)  # of workers that were killed
@@ -192,8 +192,8 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
         looked_at = describe(video)  # before the look: a file that changes during it is looked at again
         found = landmarker.video(video)
     except Exception as error:
-        if any(map(_is_lack_of_memory, (error, error.__cause__))):
-            raise WorkerKilled(str(error)) from error  # tried again, alone at the end
+        if of_the_machine(error):
+            raise  # for lack of memory it is tried again, alone at the end
         note: dict[str, Any] = {"reason": str(error)} | looked_at
         if not isinstance(error, TddError):
             said = f"{type(error).__name__}: {error}"
@@ -205,12 +205,6 @@ def _find_one(root: Path, out: Path, finder: LandmarkFinder, row: dict[str, Any]
     save_array(_points_path(base), found.points)
     write_json(_note_path(base), {"quality": dataclasses.asdict(found.quality)} | looked_at)
     return True
-
-
-def _is_lack_of_memory(error: BaseException | None) -> bool:
-    """Whether it says so: Python and FFmpeg by its type, OpenCV, dlib and torch by its words."""
-    said = f"{type(error).__name__}: {error}".lower()
-    return isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY)
 
 
 @functools.lru_cache(1)
@@ -225,8 +219,8 @@ def _landmarker(finder: LandmarkFinder) -> FaceLandmarker:
 
 def _killed(out: Path, row: dict[str, Any]) -> bool:
     reason = (
-        f"The worker process that looked for landmarks was killed at each of {TRIES} tries, most often for lack of "
-        "memory; run the same command on a machine with more."
+        f"The worker process that looked for landmarks was killed or found no memory at each of {TRIES} tries, the "
+        "last with nothing beside it; run the same command on a machine with more memory."
     )
     # None is no file's size, so the next call tries again.
     write_json(_note_path(_base(out, row["video_id"])), {"reason": reason, "bytes": None})

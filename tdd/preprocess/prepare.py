@@ -211,8 +211,8 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
 
 def _killed(row: dict[str, Any]) -> Outcome:
     reason = (
-        f"The worker process was killed, or ran out of memory, at each of {TRIES} tries, the last with nothing beside "
-        "it; run the same command on a machine with more memory."
+        f"The worker process was killed or found no memory at each of {TRIES} tries, the last with nothing beside it; "
+        "run the same command on a machine with more memory."
     )
     return Outcome(row, reason=reason)
 

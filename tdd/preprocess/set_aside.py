@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import av
-import cv2
 import pandas as pd
 
 from tdd.errors import TddError
-from tdd.machine.files import OPEN_FILES, legible
-from tdd.machine.parallel import WorkerKilled
+from tdd.machine.files import legible
+from tdd.machine.limits import of_the_machine
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR)
 """What a disk says that does not take a name."""
@@ -26,15 +25,12 @@ def reason_of(error: Exception) -> str:
     """The sentence of an error that one video is set aside for: of any kind, with its type where it was not foreseen.
 
     Raises:
-        WorkerKilled: for lack of memory; the video is tried again, at last with nothing beside it.
-        OSError: the disk that is written to, or the number of open files; the next video would fail alike.
+        Exception: ``error`` itself, where it speaks of the machine: for lack of memory the video is tried again, at
+            last with nothing beside it; with the disk that is written to, or the number of open files, the next video
+            would fail alike.
     """
-    chain = list(_causes(error))
-    if any(_is_memory(one) for one in chain):
-        raise WorkerKilled("out of memory") from error
-    for one in chain:
-        if isinstance(one, OSError) and one.errno in OPEN_FILES:
-            raise OSError(one.errno, one.strerror or str(one)) from error
+    if of_the_machine(error):
+        raise error
     if isinstance(error, TddError):
         return legible(str(error))
     if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
@@ -43,18 +39,6 @@ def reason_of(error: Exception) -> str:
         return f"The disk of the store does not take its name ({error.strerror}); rename the video (and its landmarks)."
     first = (str(error).strip() or "no message").splitlines()[0]
     return legible(f"{type(error).__name__}: {first} (not foreseen; the video may be damaged: copy it again).")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_memory(error: BaseException) -> bool:
-    lacking = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    opencv = isinstance(error, cv2.error) and getattr(error, "code", 0) == cv2.Error.StsNoMem
-    return isinstance(error, MemoryError) or lacking or opencv
 
 
 def name_problem(name: str) -> str:

@@ -15,7 +15,7 @@ TEMPLATE = (face_points(1)[0] - SIZE / 2) / 30
 
 
 def film(path, discs, height=160, width=240, **how):
-    """A video with silent sound; ``discs``: for each frame (colour, x, y, radius) of what is in it, the nearest last."""
+    """A video with silent sound; ``discs``: for each frame (colour, x, y, radius) of what is in it, nearest last."""
     frames = np.full((len(discs), height, width, 3), 90, np.uint8)
     for frame, shown in zip(frames, discs, strict=True):
         for colour, x, y, radius in shown:

@@ -115,7 +115,7 @@ def test_it_goes_through_prepare_and_is_in_the_plan(talking, tmp_path):
     _, frames, _ = talking
     root, out = tmp_path / "data", tmp_path / "store"
     for number in range(2):
-        write_video(root / f"{START}{number:05d}.mp4", frames[:30], crf=8)
+        write_video(root / f"{START}{number:05d}.mp4", frames[:30], audio=np.zeros(30 * 640, np.float32), crf=8)
     assert find_landmarks(root, out, LandmarkFinder(FaceSettings("dlib")), workers=1).found == 2
     _, facts = landmarks_of(root, out, row(0))
     assert facts["landmarks"] == "found" and facts["confidence"] > 0.9

@@ -18,7 +18,7 @@ from tdd.config import ClipConfig
 from tdd.data.clip_files import audio_path, frames_path
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
-from tdd.machine.parallel import WorkerKilled
+from tdd.machine.limits import limit_reached, out_of_memory
 from tdd.preprocess import prepare as preparing
 from tdd.preprocess.landmarks import landmark_path
 from tdd.preprocess.prepare import prepare
@@ -80,7 +80,7 @@ def test_whatever_one_video_raises_sets_that_one_aside(root, tmp_path, monkeypat
         (OSError(errno.ENOSPC, "No space"), "the disk is full"),
         (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
-        (OSError(errno.EMFILE, "Too many open files"), r"too many files are open.*ulimit -n"),
+        (OSError(errno.EMFILE, "Too many open files"), r"may not open more files.*ulimit -n"),
     ],
 )
 def test_what_the_machine_lacks_ends_the_run_in_a_sentence(root, tmp_path, monkeypatch, error, said):
@@ -93,9 +93,9 @@ def test_what_the_machine_lacks_ends_the_run_in_a_sentence(root, tmp_path, monke
 def test_too_many_open_files_are_never_taken_for_a_damaged_video():
     error = TddError("v.mp4 cannot be decoded (Too many open files); copy it again from its source.")
     error.__cause__ = av.error.OSError(errno.EMFILE, "Too many open files")
-    with pytest.raises(OSError) as told:
+    with pytest.raises(TddError) as told:
         reason_of(error)
-    assert told.value.errno == errno.EMFILE
+    assert told.value is error and "ulimit -n" in str(limit_reached(error))
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory")])
@@ -106,14 +106,15 @@ def test_a_lack_of_memory_is_tried_again_alone(root, tmp_path, monkeypatch, erro
     if times < 3:
         assert done.failed.empty and len(done.store.index) == 2
     else:
-        assert done.failed["video_id"].tolist() == [SECOND] and "ran out of memory" in done.failed["reason"][0]
+        assert done.failed["video_id"].tolist() == [SECOND] and "found no memory" in done.failed["reason"][0]
 
 
 def test_a_decoders_lack_of_memory_is_told_from_damage():
     error = TddError("v.mp4 cannot be decoded (Cannot allocate memory); copy it again from its source.")
     error.__cause__ = av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
-    with pytest.raises(WorkerKilled):
+    with pytest.raises(TddError) as told:
         reason_of(error)
+    assert told.value is error and out_of_memory(error)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
