@@ -15,6 +15,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 from tdd.config import ClipConfig, MachineConfig, Recipe
 from tdd.data.audio import N_MELS, log_mel
 from tdd.data.augment import NO_NOISE, Noise, draw_noise, eval_view, to_gray, train_view
+from tdd.data.loading import Loader
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 
@@ -238,13 +239,7 @@ def visible_gpus() -> list[str]:
 def loader(dataset: Dataset[dict[str, Any]], batches: Any, recipe: Recipe) -> DataLoader[dict[str, Any]]:
     """A loader over ready-made batches."""
     machine = recipe.machine
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=machine.workers,
-        persistent_workers=machine.workers > 0,
-        pin_memory=on_gpu(machine),
-    )
+    return Loader(dataset, batches, machine.workers, on_gpu(machine))
 
 
 def pick_words(table: pd.DataFrame, clips: int) -> pd.DataFrame:

@@ -1,0 +1,72 @@
+"""Loader processes of torch, whose failures are told in a sentence and which never outlive their run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from tdd.errors import TddError
+from tdd.machine.limits import limit_reached
+from tdd.machine.parallel import end_with_parent
+
+_NO_SHARED_MEMORY = re.compile("shared memory|Bus error|</torch_", re.IGNORECASE)  # the last names its file
+_TOO_MANY_FILES = re.compile("Too many open files|received 0 items of ancdata")
+_GONE = re.compile(r"DataLoader worker \(pid.*(is killed by signal|exited unexpectedly)")
+
+MEND = "set machine.workers to 0 in the recipe, which loads in the training process"
+
+
+class Loader(DataLoader[dict[str, Any]]):
+    """A ``DataLoader`` that says what its processes lacked.
+
+    Iterating raises ``TddError`` where shared memory is too small, where no more files may be opened, where a process
+    was killed, and where the data set itself raises it.
+    """
+
+    def __init__(self, dataset: Dataset[dict[str, Any]], batches: Any, processes: int, pinned: bool) -> None:
+        """Load ``dataset`` by ready-made ``batches`` in so many ``processes``; 0 is this one.
+
+        ``pinned``: into memory that a GPU reads at once.
+        """
+        super().__init__(
+            dataset,
+            batch_sampler=batches,
+            num_workers=processes,
+            persistent_workers=processes > 0,
+            pin_memory=pinned,
+            worker_init_fn=_begin,
+        )
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """Batches, as ``DataLoader`` gives them."""
+        try:
+            yield from super().__iter__()
+        except Exception as error:
+            said = loader_sentence(error) if self.num_workers else None
+            if said:
+                raise TddError(said) from error
+            raise
+
+
+def loader_sentence(error: Exception) -> str | None:
+    """What an error of loader processes means, in a sentence; ``None``: an error like any other."""
+    text = str(error)
+    if isinstance(error, TddError):  # torch puts the traceback of the process before it
+        return text.rpartition(f"{TddError.__name__}: ")[2].strip()
+    if _NO_SHARED_MEMORY.search(text):
+        return (
+            "The loader processes hand clips over in shared memory (/dev/shm), and it is too small; enlarge it (docker "
+            f"run --shm-size=8g), or {MEND}."
+        )
+    if _TOO_MANY_FILES.search(text):
+        return limit_reached(OSError(24, text)) or text
+    if _GONE.search(text):
+        return f"A loader process was killed, most often for lack of memory; {MEND}, or use fewer than now."
+    return None
+
+
+def _begin(_: int) -> None:
+    end_with_parent()

@@ -1,0 +1,67 @@
+"""What loader processes lack is told in a sentence: raised in the words that torch used in a real container."""
+
+import os
+import signal
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from tdd.data.loading import Loader
+from tdd.errors import TddError
+
+
+class Failing(Dataset):
+    """Fails at item 2 as ``how`` says."""
+
+    def __init__(self, how):
+        self.how = how
+
+    def __getitem__(self, number):
+        if number == 2:
+            if self.how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise self.how
+        return {"number": number, "pixels": torch.zeros(3)}
+
+
+def load(how, processes=1):
+    return [batch["number"].tolist() for batch in Loader(Failing(how), [[0, 1], [2, 3]], processes, False)]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2_0>: Success (0)"),
+            "--shm",
+        ),
+        (
+            RuntimeError("unable to write to file </torch_29_13_0>: No space left on device (28)"),
+            "--shm-size",
+        ),
+        (RuntimeError("unable to mmap 4096 bytes from file </torch_1_2_3>: Cannot allocate memory (12)"), "--shm-size"),
+        (OSError(24, "Too many open files"), "ulimit -n"),
+        ("killed", "lack of memory"),
+    ],
+)
+def test_what_is_lacking_is_named_with_the_mend(how, said):
+    with pytest.raises(TddError) as caught:
+        load(how)
+    text = str(caught.value)
+    assert said in text and "Traceback" not in text and "\n" not in text
+    assert "machine.workers to 0" in text or said == "ulimit -n"
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_sentence_of_the_data_set_stays_one_sentence(processes):
+    with pytest.raises(TddError) as caught:
+        load(TddError("clips/a.npy is shorter than its row says; run tdd prepare."), processes)
+    assert str(caught.value) == "clips/a.npy is shorter than its row says; run tdd prepare."
+
+
+def test_any_other_error_stays_as_it_is():
+    with pytest.raises(ZeroDivisionError):
+        load(ZeroDivisionError("division by zero"))
+    with pytest.raises(RuntimeError, match="shared memory"):  # of no loader process
+        load(RuntimeError("shared memory"), 0)
