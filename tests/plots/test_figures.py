@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.integrate import trapezoid
 
 from tdd.data.video import write_video
 from tdd.errors import TddError
@@ -115,7 +116,7 @@ def test_roc_curves_carry_their_own_area(tmp_path, figures):
         labelled = [line for line in axes.lines if not line.get_label().startswith("_")]
         assert len(labelled) == 8
         for line in labelled if axes.get_xscale() == "linear" else ():
-            area = np.trapezoid(line.get_ydata(), line.get_xdata())
+            area = trapezoid(line.get_ydata(), line.get_xdata())
             assert float(line.get_label().split()[0]) == pytest.approx(100 * area, abs=0.051)
         assert len(axes.collections) == 1, "one band"
     linear, logarithmic = (figures[0].axes[i].lines[1] for i in (0, 2))
