@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tdd.errors import TddError
+from tdd.machine.download import ERRORS, download
 from tdd.machine.files import sha256, whole_file
 
-TIMEOUT = 30.0
-"""Seconds without an answer after which a download is given up."""
+LARGEST = 2**30
+"""Bytes of a file of weights at most."""
 
 BLOCK = 2**23
 """Bytes between two reports of a download's progress."""
@@ -118,7 +117,7 @@ def find_weights(
     for number, file in enumerate(missing):
         try:
             _fetch(file, home / file.name, report)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except ERRORS as error:
             raise TddError(_offline(missing[number:], home, error)) from error
         found[file.name] = home / file.name
     return found
@@ -141,17 +140,17 @@ def _on_disk(file: WeightFile, folders: Iterable[Path]) -> Path | None:
 
 def _fetch(file: WeightFile, path: Path, report: Report | None) -> None:
     """Download to ``path``, which appears only when complete and right."""
-    with urllib.request.urlopen(file.url, timeout=TIMEOUT) as answer, whole_file(path) as partial:
-        total = int(answer.headers["Content-Length"] or 0)
-        fetched = 0
+    with whole_file(path) as partial:
+        fetched = told = total = 0
         with partial.open("wb") as out:
-            while block := answer.read(BLOCK):
+            for block, total in download(file.url, LARGEST):
                 out.write(block)
                 fetched += len(block)
-                if report:
+                if report and fetched - told >= BLOCK:
+                    told = fetched
                     report(file.name, fetched, total)
-        if fetched < total:  # read(n) says nothing when a connection breaks off
-            raise http.client.IncompleteRead(b"", total - fetched)
+        if report and told < fetched:
+            report(file.name, fetched, total)
         if not sha256(partial).startswith(file.sha256):
             raise ValueError(f"what {file.url} sent is another file: its SHA-256 does not begin with {file.sha256}")
 

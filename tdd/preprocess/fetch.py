@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
 from tdd.errors import TddError
+from tdd.machine.download import ERRORS, download
 from tdd.machine.files import write_atomically
 from tdd.names import FACEFORENSICS
 from tdd.preprocess.lists import parse_pairs, read_list
@@ -22,11 +21,8 @@ CHECKSUMS = {
 }
 """Of the official lists (360, 70 and 70 pairs), by :func:`checksum`."""
 
-TIMEOUT = 30.0
-"""Seconds without an answer after which a download is given up."""
-
 LARGEST = 2**20
-"""Bytes that are read at most; a list has about 11,000."""
+"""Bytes of a list at most; the official ones have about 11,000."""
 
 
 def checksum(text: str, where: str) -> str:
@@ -77,13 +73,8 @@ def fetch_splits(root: Path, url: str = SPLITS_URL, checksums: Mapping[str, str]
 
 def _download(url: str, path: Path) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            data: bytes = answer.read(LARGEST)
-            left = int(answer.headers["Content-Length"] or 0) - len(data)
-        if left > 0:  # read(n) says nothing when a connection breaks off
-            raise http.client.IncompleteRead(data, left)
-        return data.decode()
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        return b"".join(block for block, _ in download(url, LARGEST)).decode()
+    except ERRORS as error:
         raise TddError(
             f"{url} could not be fetched ({error}); with a browser, on any computer, save it from there as {path}."
         ) from error
