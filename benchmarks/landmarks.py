@@ -5,6 +5,8 @@ for all crops.
 Both are timed by turns in one process on the same frames and boxes, with random weights: speed does not depend on what
 the weights know. Crops and points are included. The points are compared, too.
 
+dlib, on the CPU, is timed on a drawn face of the same size: what it costs does depend on what it sees.
+
     python -m benchmarks.landmarks
 
 (As a module: beside a file that is run, coverage.py would be taken for the package of that name, which numba imports.)
@@ -21,9 +23,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from face_alignment.api import FaceAlignment, LandmarksType
@@ -31,9 +35,12 @@ from face_alignment.detection.sfd.net_s3fd import s3fd
 from face_alignment.models import FAN
 
 import tdd
+from tdd.data.video import read_video
+from tdd.preprocess.dlib_faces import LARGEST_SIDE, load_dlib
 from tdd.preprocess.face_networks import MOST_CROPS, HeatMapPoints, LandmarkNetwork
 from tdd.preprocess.faces import FaceSettings
 from tdd.preprocess.heatmaps import centres_and_sides, crop_face, points_of
+from tdd.synth.example import write_half_forged
 
 HEIGHT, WIDTH = 720, 1280
 BOX = np.array([500.0, 200.0, 700.0, 440.0])
@@ -111,6 +118,28 @@ def measure(device: str, frames: int, repeats: int) -> dict[str, Any]:
     }
 
 
+def measure_dlib(frames: int, repeats: int) -> dict[str, float]:
+    """Seconds of one look of dlib's detector, and of a followed face's landmarks, by one thread."""
+    with TemporaryDirectory() as folder:
+        face = read_video(write_half_forged(Path(folder) / "face.mp4", seconds=2))[0][0]
+    detector, points = load_dlib()
+    left, top, right = detector(face)[0, :3]
+    scale = (BOX[2] - BOX[0]) / (right - left)
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    large = cv2.resize(face, None, fx=scale, fy=scale)
+    x, y = round(BOX[0] - left * scale), round(BOX[1] - top * scale)
+    large = large[max(0, -y) : HEIGHT - y, max(0, -x) : WIDTH - x]
+    image[max(0, y) :, max(0, x) :][: len(large), : len(large[0])] = large
+    (found,) = detector(image)
+    boxes = np.stack([found[:4]] * frames)
+    cv2.setNumThreads(0)  # as in the processes that find landmarks
+    taken, given = seconds(
+        {"look": lambda: detector(image), "landmarks": lambda: points([image] * frames, boxes)}, repeats, "cpu"
+    )
+    assert given["landmarks"][1].min() > 0.5, "dlib does not see the face"
+    return {"look": taken["look"], "landmarks": taken["landmarks"] / frames}
+
+
 def main() -> None:
     """Measure, print, and write ``results/landmarks.json`` and ``.md``."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -157,6 +186,19 @@ def main() -> None:
             f"and at smaller pictures. {row['points_that_differ']} of {row['points']} coordinates differ from the "
             "package's once they are cut to whole pixels as its are.",
         ]
+    dlib = {name: 1000 * value for name, value in measure_dlib(options.frames, options.repeats).items()}
+    sum_of_dlib = dlib["landmarks"] + dlib["look"] / every
+    rows[0]["seconds_a_frame_dlib"] = {name: value / 1000 for name, value in dlib.items()}
+    lines += [
+        "",
+        "**CPU, dlib (`--detector dlib`), 1 thread**",
+        "",
+        "| step | ms a frame |",
+        "|---|---|",
+        f"| landmarks of a face that is followed | {dlib['landmarks']:.1f} |",
+        f"| detector, longer side {LARGEST_SIDE} px | {dlib['look']:.1f} |",
+        f"| sum: the detector at every {every}th frame, and landmarks | {sum_of_dlib:.1f} |",
+    ]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "landmarks.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (options.out / "landmarks.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
