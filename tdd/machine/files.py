@@ -58,11 +58,6 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
-def legible(text: str) -> str:
-    """A name as text that any file and console takes: bytes that are no UTF-8 are shown as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 

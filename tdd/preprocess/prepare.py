@@ -26,12 +26,12 @@ from tdd.data.store import (
 from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
 from tdd.errors import TddError
 from tdd.machine.cluster import RayCluster
+from tdd.machine.console import legible
 from tdd.machine.files import (
     check_plan,
     check_space,
     disk_errors_told,
     held_alone,
-    legible,
     read_json,
     remove_partials,
     whole_file,

@@ -11,7 +11,7 @@ import av
 import pandas as pd
 
 from tdd.errors import TddError
-from tdd.machine.files import legible
+from tdd.machine.console import legible
 from tdd.machine.limits import of_the_machine
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR)
