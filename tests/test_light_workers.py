@@ -40,7 +40,7 @@ def test_crop_workers_and_checkers_load_no_torch(tmp_path, watched):
     root = write_root(tmp_path / "data")
     assert prepare(root, tmp_path / "store", clip).made > 9
     check_root(root, workers=2)
-    assert watched == [[], []]
+    assert len(watched) >= 2 and not any(watched)
 
 
 @pytest.mark.parametrize("module", ["tdd.preprocess.prepare", "tdd.preprocess.finding", "tdd.synth.trees", "tdd.study"])

@@ -128,7 +128,7 @@ def test_names_that_no_store_can_hold(root, tmp_path):
         done = made(root, tmp_path / "store")
         reasons = done.failed.set_index("video_id")["reason"]
         assert len(done.store.index) == 2 and len(reasons) == 2
-        assert "bytes that are not UTF-8; rename" in reasons[r"LRW/train/WORD_\udcff"]
+        assert "bytes that are not UTF-8; rename" in reasons[r"LRW/train/WORD_\xff"]
         assert "does not take its name" in reasons[f"LRW/train/{longest}"]
         assert pd.read_csv(tmp_path / "store/quarantine.csv").equals(done.failed)
         assert len(ClipStore(tmp_path / "store").listed) == 4
