@@ -11,6 +11,7 @@ from tdd.data.store import SOURCES, write_row
 from tdd.errors import TddError
 from tdd.machine.files import read_json, write_json
 from tdd.preprocess.finding import landmark_file
+from tdd.preprocess.folders import is_there
 from tdd.preprocess.set_aside import name_problem
 from tdd.preprocess.sources import Source, looks_same, renewed
 
@@ -55,7 +56,7 @@ def check_root(root: Path, out: Path, listed: list[dict[str, Any]], before: list
 
 def _is_other_size(path: Path, row: dict[str, Any]) -> bool:
     known = row.get(SOURCES, {}).get("video")
-    return bool(known) and path.is_file() and path.stat().st_size != known["bytes"]
+    return bool(known) and is_there(path) and path.stat().st_size != known["bytes"]
 
 
 def split_work(

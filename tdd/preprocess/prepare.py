@@ -44,6 +44,7 @@ from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.finding import FOUND, found_in, landmark_file, landmarks_of
 from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
 from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work
+from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import LANDMARK_FOLDER, count_frames, landmark_path, read_mean_face
 from tdd.preprocess.probe import why_missing
 from tdd.preprocess.quality import CropWatch, crop_warnings
@@ -187,10 +188,10 @@ def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, ro
 
 def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict[str, Any]) -> dict[str, Any]:
     places = source_files(root, out, row)
-    if not places["video"].is_file():
+    if not is_there(places["video"]):
         raise TddError(f"{places['video']} {why_missing(places['video'])}; copy it there.")
     # Before they are opened: a file that is replaced meanwhile then differs from what is kept of it.
-    sources = {name: describe(path) for name, path in places.items() if path.is_file()}
+    sources = {name: describe(path) for name, path in places.items() if is_there(path)}
     points, facts = landmarks_of(root, out, row)
     if facts["landmarks"] == FOUND and found_in(out, row["video_id"]) not in (None, sources["video"]["sha256"]):
         raise TddError(
@@ -243,7 +244,7 @@ def _notes(root: Path, out: Path, done: list[Outcome], gone: set[str]) -> list[s
             f"{trusted:,} videos were stored by an older version, which did not keep the files they were made from; "
             f"they are taken as made from those below {root} now. Where these were replaced since, make a new store."
         )
-    missing = [row for outcome in done if not outcome.reason and not (root / (row := outcome.row)["path"]).is_file()]
+    missing = [row for outcome in done if not outcome.reason and not is_there(root / (row := outcome.row)["path"])]
     if missing:
         said.append(
             f"{len(missing):,} stored videos are kept whose files are no longer below {root}, {missing[0]['path']} for "

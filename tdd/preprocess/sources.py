@@ -27,10 +27,13 @@ def describe(path: Path) -> Source:
 
 
 def looks_same(path: Path, known: Source | None) -> bool:
-    """Whether size and time are those that were kept; nothing is read. A file that is gone contradicts nothing."""
+    """Whether size and time are those that were kept; nothing is read.
+
+    A file that is gone, or may not be looked at, contradicts nothing.
+    """
     try:
         found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return True
     return known is not None and (found.st_size, found.st_mtime_ns) == (known["bytes"], known["modified"])
 

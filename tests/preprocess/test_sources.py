@@ -15,6 +15,7 @@ from tdd.errors import TddError
 from tdd.preprocess.catalog import list_videos
 from tdd.preprocess.crops import mean_face
 from tdd.preprocess.prepare import prepare
+from tdd.preprocess.sources import looks_same, renewed
 from tests.preprocess.trees import add_video, face_points
 
 CLIP = ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32)
@@ -222,3 +223,9 @@ def test_a_row_that_is_no_row_is_made_again(root, tmp_path, text):
     Path(tmp_path / f"store/clips/Celeb-DF-v2/{OTHER}.json").write_text(text)
     assert made(root, tmp_path / "store").made == 1
     assert_as_new(root, tmp_path / "store", tmp_path)
+
+
+def test_a_file_that_may_not_be_looked_at_contradicts_nothing(tmp_path):
+    known = {"bytes": 3, "modified": 5, "sha256": "x"}
+    for path in (tmp_path / "gone", tmp_path / ("long" * 100), tmp_path / "store" / "below a folder that is none"):
+        assert looks_same(path, known) and renewed(path, known) == known
