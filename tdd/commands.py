@@ -87,9 +87,13 @@ def inspect(args: argparse.Namespace, console: Console) -> None:
     """Pictures of a clip store."""
     from tdd.data.store import ClipStore
     from tdd.plots.store import inspect_store
+    from tdd.preprocess.quality import crop_warnings
 
-    for path in inspect_store(ClipStore(args.store), args.out, args.root):
+    store = ClipStore(args.store)
+    for path in inspect_store(store, args.out, args.root):
         console.print(path)
+    for sentence in crop_warnings(store.index):
+        console.print(f"Warning: {sentence}")
 
 
 def check_data(args: argparse.Namespace, console: Console) -> int:

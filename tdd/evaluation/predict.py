@@ -30,6 +30,7 @@ from tdd.preprocess.crops import face_crops
 from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import eye_distance, read_mean_face, read_points
+from tdd.preprocess.quality import CropWatch, doubts
 from tdd.weights.checkpoints import WEIGHTS, Weights, import_weights
 from tdd.weights.detector import load_detector
 
@@ -129,7 +130,8 @@ class VideoScorer:
             raise TddError(f"{path} is no file; give a video, or a folder of videos.")
         points, source, warnings = self._landmarks(path, landmarks)
         video = VideoFile(path)
-        table, attention, driving, frames = self._clips(video, points)
+        watch = CropWatch(self.target, self.recipe.clip.crop)
+        table, attention, driving, frames = self._clips(video, points, watch)
         if not np.isfinite(table["logit"]).all():
             raise TddError(f"{path}: the detector in {self.checkpoint} gives no number; its training diverged.")
         table["score"] = (self.calibration or UNCALIBRATED).probability(table["logit"])
@@ -137,7 +139,7 @@ class VideoScorer:
             video=legible(path.name), frames=frames, seconds=frames / FPS, logit=float(table["logit"].mean()),
             logit_span=mean_span(table["logit"].to_numpy()), calibration=self.calibration, clips=table,
             attention=attention, driving=driving, points=points, landmarks=source, detector=self.described,
-            warnings=(*self._warnings(video, points, len(table)), *warnings),
+            warnings=(*self._warnings(video, points, len(table)), *_crop_warnings(watch), *warnings),
         )  # fmt: skip
 
     def _landmarks(self, path: Path, given: Path | None) -> tuple[np.ndarray, str, list[str]]:
@@ -160,7 +162,7 @@ class VideoScorer:
         return found.points, how, warnings
 
     def _clips(
-        self, video: VideoFile, points: np.ndarray
+        self, video: VideoFile, points: np.ndarray, watch: CropWatch
     ) -> tuple[pd.DataFrame, np.ndarray | None, tuple[DrivingClip, ...], int]:
         """Table of clips without scores, attention, driving clips, and the number of frames."""
         clip = self.recipe.clip
@@ -168,7 +170,8 @@ class VideoScorer:
         logits: list[float] = []
         maps: list[np.ndarray] = []
         driving: list[DrivingClip] = []
-        for batch in _batches(running_clips(face_crops(video, points, self.target, clip), clip.frames)):
+        crops = face_crops(video, points, self.target, clip, watch.see)
+        for batch in _batches(running_clips(crops, clip.frames)):
             found, attention = self._forward(torch.from_numpy(np.stack([eval_view(faces, clip) for _, faces in batch])))
             driving += [DrivingClip(len(logits) + i, faces) for i, (_, faces) in enumerate(batch)]
             starts += [start for start, _ in batch]
@@ -288,6 +291,12 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
     """
     with disk_errors_told(path.parent), whole_file(path) as unfinished:
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(unfinished, index=False)
+
+
+def _crop_warnings(watch: CropWatch) -> Iterator[str]:
+    """What speaks against the crops that were scored."""
+    for doubt in doubts(watch.columns()):
+        yield f"{doubt[0].upper()}{doubt[1:]}: the crops may be wrong, and the score with them."
 
 
 def _mean_face(weights: Weights, checkpoint: Path, file: Path | None, canvas: int) -> np.ndarray:

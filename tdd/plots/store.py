@@ -34,6 +34,9 @@ COLUMNS = {
     "fps": "frame rate of the file, Hz",
     "face_px": "size of the face, px",
     "found_share": "frames in which it was found, %",
+    "align_residual": "misfit to the mean face, eye distances",
+    "outside_share": "crop outside the picture, %",
+    "stretch": "width to height, mean face = 1",
 }
 
 
@@ -125,13 +128,14 @@ def _marked_frame(store: ClipStore, root: Path, row: dict[str, Any], moment: int
 
 
 def draw_quality(store: ClipStore, path: Path) -> Path:
-    """Draw one dot a video, by data set: length, frame rate, size of the face, share of frames in which it was found.
+    """Draw one dot a video, by data set: length, frame rate, size of the face, share of frames in which it was found,
+    and how well its crops fit (:mod:`tdd.preprocess.quality`).
 
     What a store's index does not hold (it was made by an older version, or all landmarks were given) is left out.
     """
     table = store.index.assign(seconds=store.index["frames"] / FPS)
-    if "found_share" in table:
-        table["found_share"] = 100 * table["found_share"]
+    for share in {"found_share", "outside_share"} & set(table.columns):
+        table[share] = 100 * table[share]
     shown = [name for name in COLUMNS if name in table and table[name].notna().any()]
     datasets = sorted(table["dataset"].unique())
     with drawing(path, max(5.6, 2.4 * len(shown) + 1.0), 0.5 * len(datasets) + 1.1) as figure:
@@ -141,6 +145,8 @@ def draw_quality(store: ClipStore, path: Path) -> Path:
             axes.set_xlabel(COLUMNS[name])
             if name == "found_share":
                 axes.set_xlim(right=101)  # a dot at 100 is drawn whole
+            if name == "outside_share":
+                axes.set_xlim(left=-1)  # and one at 0, where most are
         counts = table["dataset"].value_counts()
         panels[0].set_yticks(range(len(datasets)), [f"{name}\n{counts[name]} videos" for name in datasets])
         panels[0].set_ylim(len(datasets) - 0.5, -0.5)

@@ -337,3 +337,17 @@ def test_a_scorer_is_used_again(world):
     names = [FAKE, "Celeb-DF-v2/Celeb-real/id0_0000"]
     found = [scorer.score(world[0] / f"{n}.mp4", world[0] / "landmarks" / f"{n}.npy").logit for n in names]
     assert found == [score(world, name).logit for name in names]
+
+
+def test_crops_that_may_be_wrong_are_warned_of(world, tmp_path):
+    root, _, weights = world
+    points = np.load(root / "landmarks" / f"{FAKE}.npy")
+    assert not any("crops may be wrong" in warning for warning in score(world).warnings)
+    middle = points.mean(1, keepdims=True)
+    np.save(tmp_path / "turned.npy", middle - (points - middle))
+    turned = predict_video(root / f"{FAKE}.mp4", weights, tmp_path / "turned.npy")
+    assert "The face stands on its head (in 100% of the frames): the crops may be wrong" in " ".join(turned.warnings)
+    points[3, 4] = -1e20
+    np.save(tmp_path / "wild.npy", points)
+    with pytest.raises(TddError, match=r"frame 3: landmark 4 lies at .* far outside the picture"):
+        predict_video(root / f"{FAKE}.mp4", weights, tmp_path / "wild.npy")

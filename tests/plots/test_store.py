@@ -9,9 +9,11 @@ from PIL import Image
 
 from tdd.cli import main
 from tdd.config import ClipConfig
+from tdd.data.store import write_index
 from tdd.errors import TddError
 from tdd.plots import store as plots
 from tdd.plots.store import chosen_videos, draw_faces, inspect_store
+from tdd.preprocess.catalog import catalog_rows
 from tdd.preprocess.finding import find_landmarks
 from tdd.preprocess.prepare import prepare
 from tests.preprocess.discs import RED, film
@@ -67,3 +69,14 @@ def test_another_root_is_named(made, tmp_path):
     film(tmp_path / "other/LRW/lipread_mp4/WORD/train/WORD_00003.mp4", [[(RED, 100, 80, 24)]] * 5)
     with pytest.raises(TddError, match="is not the video that the store was made from"):
         inspect_store(store, tmp_path / "out", tmp_path / "other")
+
+
+def test_crops_that_may_be_wrong_are_named(made, tmp_path, capsys):
+    _, store = made
+    rows = catalog_rows(store.index)
+    rows[1]["stretch"] = 0.4
+    shutil.copytree(store.folder, tmp_path / "store")
+    write_index(tmp_path / "store", rows)
+    assert main(["inspect", str(tmp_path / "store"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert f"Warning: The face is stretched or squeezed in 1 video: {rows[1]['video_id']} (0.40 times as wide" in said
