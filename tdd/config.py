@@ -299,6 +299,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Reject conflicts where they are stated, not hours later."""
         clip, noise, stage1, stage2 = self.clip, self.noise, self.stage1, self.stage2
+        _require(min(clip.frames, clip.view_crop, clip.input_size) > 0, "clip: sizes are 1 or more", self.name)
         _require(clip.view_crop <= clip.crop <= clip.canvas, "clip: view_crop <= crop <= canvas must hold", self.name)
         _require(noise.time_mask_frames < clip.frames, "noise.time_mask_frames must be below clip.frames", self.name)
         _require(noise.erase_area_min <= noise.erase_area_max, "noise.erase_area_min exceeds erase_area_max", self.name)
@@ -446,7 +447,7 @@ def _load(name_or_path: str | Path) -> Recipe:
     return recipe_from_dict({"name": name} | values)
 
 
-def recipe_from_dict(values: dict[str, Any]) -> Recipe:
+def recipe_from_dict(values: Any) -> Recipe:
     """Build a recipe from nested plain values, refusing keys that no field has.
 
     Raises:
@@ -476,6 +477,9 @@ def _build(cls: type, values: Any, where: str) -> Any:
 def _cast(default: Any, value: Any, where: str) -> Any:
     """Accept ``value`` only when it has the kind of ``default`` (an int may stand for a float, a list for a tuple)."""
     if isinstance(default, tuple) and isinstance(value, list | tuple):
+        kinds = {type(item) for item in default}
+        if kinds and not {type(item) for item in value} <= kinds:
+            raise TddError(f"{where} must hold {' and '.join(sorted(kind.__name__ for kind in kinds))}, not {value!r}.")
         return tuple(value)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -173,13 +173,13 @@ def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, clips: ClipStore) ->
     record = read_record(runs / job.run)
     if record is None:
         return
-    present, wanted = recipe_from_dict(record["recipe"]), job.recipe(recipe)
+    present, wanted = recipe_from_dict(record.get("recipe")), job.recipe(recipe)
     backbone = job.row.backbone
     if present.read_by(job.kind, backbone) != wanted.read_by(job.kind, backbone):
         what = "other settings"
-    elif record["data"]["fingerprint"] != clips.fingerprint:
+    elif record.get("data", {}).get("fingerprint") != clips.fingerprint:
         what = "other data"
-    elif record["data"].get(LABELS, clips.labels) != clips.labels:  # an older version kept none
+    elif record.get("data", {}).get(LABELS, clips.labels) != clips.labels:  # an older version kept none
         what = "other labels or splits of its videos"
     else:
         return

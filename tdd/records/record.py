@@ -14,6 +14,7 @@ from typing import Any
 import tdd
 from tdd.config import MachineConfig
 from tdd.machine.files import read_json, write_json
+from tdd.records.kinds import require_kinds
 
 STUDY = "study.json"
 """What a study's folder says of its plan: rows, seeds, and the folder of each run."""
@@ -93,7 +94,7 @@ def read_record(run: Path) -> dict[str, Any] | None:
         TddError: the record is damaged.
     """
     path = run / RECORD
-    return read_json(path) if path.is_file() else None
+    return require_kinds(read_json(path), path) if path.is_file() else None
 
 
 def provenance() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tdd.machine.files import read_json
 from tdd.metrics import video_scores
 from tdd.names import CELEB_DF, FACEFORENSICS, SEEN_METHODS
 from tdd.records import paper
+from tdd.records.kinds import require_kinds
 from tdd.records.record import CLIP_LOGITS, FAILURE, RECORD, SCHEMA, STUDY
 
 CHECKS = "checks.json"
@@ -182,7 +183,7 @@ def _read_run(folder: Path, name: str, path: str, stage1: str) -> Run:
         return replace(known, problem=_why_absent(folder, path, stage1))
     record: dict[str, Any] = {}
     try:
-        record = _read_checked(where / RECORD)
+        record = require_kinds(_read_checked(where / RECORD), where / RECORD)
         return replace(known, record=record, videos=_read_videos(where))
     except TddError as error:
         return replace(known, record=record, problem=f"refused: {error}")

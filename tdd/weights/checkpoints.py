@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from tdd.config import Recipe
 from tdd.errors import TddError
 from tdd.machine.files import read_json, write_atomically, write_json
+from tdd.machine.limits import of_the_machine
+from tdd.records.kinds import require_kinds
 from tdd.records.record import provenance
 
 State = dict[str, Tensor]
@@ -101,8 +102,8 @@ def import_weights(folder: Path, kind: str | None = None, backbone: str | None =
     if not (folder / INFO).is_file():
         finished = f"finished {kind}" if kind else "finished"
         raise TddError(f"{folder} holds no {finished} weights ({INFO} is missing); run that stage first.")
-    info = read_json(folder / INFO)
-    if not isinstance(info, dict) or info.get("kind") not in PARTS or not isinstance(info.get("backbone"), str):
+    info = require_kinds(read_json(folder / INFO), folder / INFO)
+    if info.get("kind") not in PARTS or "backbone" not in info:
         raise TddError(f"{folder / INFO} does not say what weights it describes; run that stage again.")
     kind, backbone = kind or info["kind"], backbone or info["backbone"]
     if (info["kind"], info["backbone"]) != (kind, backbone):
@@ -111,9 +112,16 @@ def import_weights(folder: Path, kind: str | None = None, backbone: str | None =
         )
     try:
         tensors = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # damaged bytes make it raise nearly anything
+        if of_the_machine(error):
+            raise
         raise TddError(f"{folder / WEIGHTS} is damaged ({error}); run that stage again.") from error
     target = tensors.pop(MEAN_FACE, None)
+    if target is not None and not is_mean_face(target.numpy()):
+        raise TddError(
+            f"{folder / WEIGHTS} holds a mean face of {target.dtype} and shape {tuple(target.shape)}, where 68 finite "
+            "points are expected, float32 of shape (68, 2); run that stage again, or import the weights again."
+        )
     parts: dict[str, State] = {part: {} for part in PARTS[kind]}
     for key, tensor in tensors.items():
         part, _, name = key.partition("/")
@@ -125,6 +133,12 @@ def import_weights(folder: Path, kind: str | None = None, backbone: str | None =
     return Weights(kind, backbone, parts, info, None if target is None else target.numpy())
 
 
+def is_mean_face(points: np.ndarray) -> bool:
+    """Whether an array can be a mean face: finite float32 of shape (68, 2), and not all in one place."""
+    shaped = points.shape == (68, 2) and points.dtype == np.float32
+    return shaped and bool(np.isfinite(points).all()) and bool(np.ptp(points, axis=0).all())
+
+
 def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Load a part into a module, every tensor of it and no other; errors as :func:`check_part`."""
     check_part(module, state, where)  # one sentence that names the part, as torch's error does not
@@ -132,10 +146,10 @@ def load_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> Non
 
 
 def check_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Check that a part holds every tensor of a module, of its shape, and no other.
+    """Check that a part holds every tensor of a module, of its shape and kind and with finite values, and no other.
 
     Raises:
-        TddError: tensors are missing, left over or of another shape; the sentence names the first of them.
+        TddError: tensors are missing, left over, of another shape or kind, or not finite; the sentence names the first.
     """
     own = module.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -147,5 +161,10 @@ def check_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> No
             f"{where}: the checkpoint {kind} tensor '{names[0]}'{others}.".replace("checkpoint has", "network has")
         )
     for name, tensor in own.items():
-        if tensor.shape != state[name].shape:
-            raise TddError(f"{where}: '{name}' is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}.")
+        given = state[name]
+        if tensor.shape != given.shape:
+            raise TddError(f"{where}: '{name}' is {tuple(given.shape)}, the network's is {tuple(tensor.shape)}.")
+        if tensor.is_floating_point() != given.is_floating_point() or given.layout != torch.strided:
+            raise TddError(f"{where}: '{name}' holds {given.dtype}, the network's {tensor.dtype}.")
+        if given.is_floating_point() and not torch.isfinite(given).all():
+            raise TddError(f"{where}: '{name}' is not finite, and so gives no number; its training diverged.")

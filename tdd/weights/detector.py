@@ -10,7 +10,7 @@ from tdd.errors import TddError
 from tdd.machine.files import as_json
 from tdd.models import AudioResNet, CosineHead
 from tdd.models.build import Branch, build_predictor, video_arguments, video_backbone
-from tdd.weights.checkpoints import STAGE1_PARTS, STAGE2_PARTS, Weights, load_part
+from tdd.weights.checkpoints import STAGE1_PARTS, STAGE2_PARTS, Weights, check_part, load_part
 
 
 class Detector(nn.Module):
@@ -45,6 +45,9 @@ def load_detector(weights: Weights) -> tuple[Detector, Recipe]:
         TddError: the weights do not fit the network of their recipe.
     """
     recipe = stored_recipe(weights)
+    # First without values: a damaged recipe may ask for a network that no memory holds.
+    for part, network in part_networks(weights.kind, weights.backbone, recipe).items():
+        check_part(network, weights.parts[part], f"stage-2 {part}")
     detector = Detector(weights.backbone, recipe)
     for part in STAGE2_PARTS:
         load_part(getattr(detector, part), weights.parts[part], f"stage-2 {part}")
@@ -52,8 +55,20 @@ def load_detector(weights: Weights) -> tuple[Detector, Recipe]:
 
 
 def part_networks(kind: str, backbone: str, recipe: Recipe) -> dict[str, nn.Module]:
-    """The network of each part of weights of some kind: names and shapes without values (meta device)."""
+    """The network of each part of weights of some kind: names and shapes without values (meta device).
+
+    Raises:
+        TddError: an unknown backbone, or sizes that make no network.
+    """
     # Asked for names and shapes alone, CNN-LSTM's 107 million weights are neither drawn nor held.
+    try:
+        return _part_networks(kind, backbone, recipe)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise TddError(f"Recipe '{recipe.name}' makes no {backbone} network ({first}); correct its model.") from error
+
+
+def _part_networks(kind: str, backbone: str, recipe: Recipe) -> dict[str, nn.Module]:
     with torch.device("meta"):
         if kind == "stage2":
             detector = Detector(backbone, recipe)

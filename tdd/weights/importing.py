@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from tdd.config import FindingsConfig, Recipe
 from tdd.errors import TddError
 from tdd.machine.files import check_space, check_writable, sha256
+from tdd.machine.limits import of_the_machine
 from tdd.models import BACKBONES, accepted_arguments
 from tdd.models.backbones.frames import check_time_axis
 from tdd.preprocess.landmarks import read_mean_face
@@ -29,6 +29,9 @@ from tdd.weights.published import published_names, to_own
 
 RELEASED_TIME_AXIS = "as_released"  # finding A1: so the released code trains
 RELEASED_STAGE1_PATCH = 14
+
+DEEPEST = 4
+"""Mappings in one another in which a state dict is looked for; a pickle may hold itself."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,9 @@ def import_published(
 def _read(file: Path) -> State:
     """The state dict in a file, opened where it is nested."""
     content: Any = _read_safetensors(file) if file.suffix == ".safetensors" else _unpickle_tensors(file)
-    while isinstance(content, Mapping):
+    for _ in range(DEEPEST):
+        if not isinstance(content, Mapping):
+            break
         inner = [content[key] for key in ("state_dict", "model") if isinstance(content.get(key), Mapping)]
         if not inner:
             break
@@ -162,13 +167,17 @@ def _read(file: Path) -> State:
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise TddError(f"{file} holds no state dict: its entry {name!r} is no tensor; save the state dict alone.")
+        if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+            raise TddError(f"{file} holds '{name}' in a form that no network here has; save plain tensors.")
     return dict(content)
 
 
 def _read_safetensors(file: Path) -> State:
     try:
         return load_file(file)
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # as of any damaged file, see below
+        if of_the_machine(error):
+            raise
         raise TddError(f"{file} is damaged or cut short ({error}); fetch it again.") from error
 
 
