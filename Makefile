@@ -1,12 +1,13 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
 # `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium,
-# `make faces` tests on films of people, `make gpu` measures a CUDA device.
+# `make faces` tests on films of people, `make gpu` measures a CUDA device; `make lowest` tests the oldest packages that
+# pyproject.toml allows, and `make newest` the newest (7 GB each, in environments of their own).
 PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow cluster faces browser gpu notebooks lab check setup setup-dev clean
+.PHONY: demo test slow cluster faces browser gpu notebooks lab check setup setup-dev lowest newest clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -32,6 +33,16 @@ gpu: setup-dev
 
 notebooks: setup-dev
 	$(BIN)/python notebooks/run.py
+
+# adamp alone has no wheel. The face networks are left out, so their tests are skipped.
+lowest newest:
+	rm -rf .venv-$@
+	$(PYTHON) -m venv .venv-$@
+	.venv-$@/bin/pip install --disable-pip-version-check -q uv
+	.venv-$@/bin/uv pip install -q --python .venv-$@/bin/python --only-binary :all: --no-binary adamp \
+		--resolution $(if $(filter lowest,$@),lowest-direct,highest) -r pyproject.toml --extra synth --extra notebook \
+		'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'scikit-learn>=1.4' 'nbclient>=0.10'
+	PYTHONPATH=. .venv-$@/bin/python -m pytest -n 2 --dist loadfile --ignore tests/test_notebooks.py
 
 lab: setup
 	$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -59,4 +70,4 @@ setup-dev: .venv/.requirements-dev
 	touch $@
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-lowest .venv-newest runs
