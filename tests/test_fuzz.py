@@ -29,11 +29,12 @@ def test_many_random_inputs_are_handled(request):
     [
         ("import os; os.kill(os.getpid(), 11)", "crash: SIGSEGV"),
         ("import os; os._exit(3)", "crash: exit code 3"),
-        ("import time; time.sleep(60)", "hangs"),
+        ("import time; time.sleep(60)", "hangs: not done"),
+        ("import signal; signal.setitimer(signal.ITIMER_PROF, 0.2)\nwhile True: pass", "hangs: computes"),
     ],
 )
 def test_the_reader_itself_tells_crashes_and_hangs(source, symptom, monkeypatch):
-    monkeypatch.setattr(fuzz, "SECONDS", 5.0)
+    monkeypatch.setattr(fuzz, "SECONDS", 10.0)
     monkeypatch.setattr(fuzz.subprocess, "Popen", _instead(fuzz.subprocess.Popen, source))
     reader = Reader()
     try:
