@@ -70,7 +70,7 @@ def test_a_failed_check_is_recorded_as_failed(tmp_path):
         auc = {"ssl_0.0": 0.6, "scratch": 0.7}[job.row.id]
         record = {
             "recipe": {"stage2": {"methods": ["Deepfakes"]}},
-            "metrics": {"Deepfakes": {"auc": auc}},
+            "metrics": {"Deepfakes": {"auc": auc, "low": 0.5, "high": 0.8, "reals": 9, "fakes": 9}},
             "checks": [],
         }
         write_json(tmp_path / job.run / "record.json", record)

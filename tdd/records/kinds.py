@@ -67,10 +67,19 @@ def require_kinds(values: Any, path: Path) -> dict[str, Any]:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise _wrong(path, field, value)
     for name, value in (values.get("metrics") or {}).items():
-        if not _is_number(value) and not (isinstance(value, dict) and all(_is_number(value.get(k)) for k in METRIC)):
+        if not (_is_number(value) or _is_metric(value) or _holds_groups(value)):
             raise _wrong(path, f"metrics.{name}", value)
     _require_calibration(values.get("calibration"), path)
     return values
+
+
+def _is_metric(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_number(value.get(name)) for name in METRIC)
+
+
+def _holds_groups(value: Any) -> bool:
+    """Whether it is what robustness keeps of one corruption: metrics by method and by data set."""
+    return isinstance(value, dict) and all(isinstance(value.get(name), dict) for name in ("methods", "datasets"))
 
 
 def _require_calibration(kept: Mapping[str, Any] | None, path: Path) -> None:
