@@ -110,6 +110,8 @@ def import_weights(folder: Path, kind: str | None = None, backbone: str | None =
         raise TddError(
             f"{folder} holds {info['kind']} weights of {info['backbone']}; {kind} weights of {backbone} are needed."
         )
+    if not (folder / WEIGHTS).is_file():
+        raise TddError(f"{folder} describes weights and holds none ({WEIGHTS} is missing); copy it there too.")
     try:
         tensors = load_file(folder / WEIGHTS)
     except Exception as error:  # damaged bytes make it raise nearly anything

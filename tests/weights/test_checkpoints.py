@@ -60,6 +60,13 @@ def test_what_cannot_be_used_is_refused(tmp_path, weights):
         import_weights(tmp_path, "stage2", "csn")
 
 
+def test_a_description_without_its_tensors_is_told_from_a_damaged_file(tmp_path, weights):
+    export_weights(tmp_path, weights)
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(TddError, match=r"describes weights and holds none \(weights\.safetensors is missing\)"):
+        import_weights(tmp_path)
+
+
 def test_any_kind_is_read_and_a_json_of_something_else_is_refused(tmp_path, weights):
     export_weights(tmp_path, weights)
     assert import_weights(tmp_path).kind == "stage2"
