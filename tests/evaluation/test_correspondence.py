@@ -63,5 +63,5 @@ def test_a_run_without_its_audio_side_is_refused(run, tmp_path):
     with pytest.raises(TddError, match="run that stage first"):
         load_correspondence(tmp_path)
     (run / AUDIO / WEIGHTS).rename(tmp_path / WEIGHTS)
-    with pytest.raises(TddError, match="is damaged"):
+    with pytest.raises(TddError, match="holds none"):
         load_correspondence(run)

@@ -135,7 +135,7 @@ def test_a_mean_face_of_another_shape_or_kind_is_refused(face, good, tmp_path):
         lambda tensor: torch.full_like(tensor, math.nan),
         lambda tensor: torch.full_like(tensor, math.inf),
         lambda tensor: torch.zeros_like(tensor, dtype=torch.int32),
-        lambda tensor: torch.zeros_like(tensor, dtype=torch.complex64),
+        lambda tensor: torch.zeros_like(tensor, dtype=torch.bool),
         lambda tensor: tensor[:0].clone(),
     ],
 )
