@@ -415,6 +415,14 @@ def _attempt(function: Callable[[Item], Result], item: Item) -> Result:
         raise
 
 
+def given_up(worker: str = "The worker process") -> str:
+    """The sentence of an item whose ``worker`` was killed, or found no memory, at every try."""
+    return (
+        f"{worker} was killed or found no memory at each of {TRIES} tries, the last with nothing beside it; run the "
+        "same command on a machine with more memory."
+    )
+
+
 def _explained(done: int, total: int) -> TddError:
     return TddError(
         f"Worker processes were killed again and again after {done} of {total} pieces, or found no memory; "

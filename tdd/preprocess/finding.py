@@ -32,7 +32,7 @@ from tdd.machine.files import (
     write_json,
 )
 from tdd.machine.limits import NETWORK_BYTES, cpu_count, of_the_machine
-from tdd.machine.parallel import TRIES, Progress, local_engine, parallel_map
+from tdd.machine.parallel import Progress, given_up, local_engine, parallel_map
 from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
@@ -218,10 +218,7 @@ def _landmarker(finder: LandmarkFinder) -> FaceLandmarker:
 
 
 def _killed(out: Path, row: dict[str, Any]) -> bool:
-    reason = (
-        f"The worker process that looked for landmarks was killed or found no memory at each of {TRIES} tries, the "
-        "last with nothing beside it; run the same command on a machine with more memory."
-    )
+    reason = given_up("The worker process that looked for landmarks")
     # None is no file's size, so the next call tries again.
     write_json(_note_path(_base(out, row["video_id"])), {"reason": reason, "bytes": None})
     return False

@@ -36,7 +36,7 @@ from tdd.machine.files import (
     remove_partials,
     whole_file,
 )
-from tdd.machine.parallel import TRIES, Progress, local_engine, parallel_map
+from tdd.machine.parallel import Progress, given_up, local_engine, parallel_map
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
 from tdd.preprocess.catalog import catalog_rows, count_table, found_table, read_catalog
 from tdd.preprocess.crops import face_crops, is_upright, mean_face
@@ -211,11 +211,7 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
 
 
 def _killed(row: dict[str, Any]) -> Outcome:
-    reason = (
-        f"The worker process was killed or found no memory at each of {TRIES} tries, the last with nothing beside it; "
-        "run the same command on a machine with more memory."
-    )
-    return Outcome(row, reason=reason)
+    return Outcome(row, reason=given_up())
 
 
 def _quarantine(out: Path, failed: list[Outcome]) -> pd.DataFrame:
