@@ -36,6 +36,9 @@ NONE, POSITION, BOTH = "none", "position", "both"
 BATCH, RUNNING = "batch", "running"
 """What the batch norm of the frozen teacher normalises by."""
 
+IN_BATCH, BY_DRAWS = "batch", "draws"
+"""How close together a fake and the real video that it was made from are shown."""
+
 NEW, FROM_STAGE1 = "new", "stage1"
 """How the auxiliary projector begins."""
 
@@ -163,6 +166,11 @@ class Stage2Config:
         1, OURS,
         "Clips of each labelled real video an epoch, beside one of each fake; 4 balance four methods.",
     )  # fmt: skip
+    pairs: str = setting(
+        NONE, OURS,
+        "Whether each fake comes with the real video that it was made from: none, batch (both in one batch, each drawn "
+        "for itself) or draws (and both shown alike: same frames, crop, flip and noise).",
+    )  # fmt: skip
     projector: str = setting(
         NEW, REALFORENSICS,
         "How the auxiliary projector begins: new (drawn) or stage1 (the stage-1 student's); the predictor is new.",
@@ -276,6 +284,7 @@ _CHOICES = {
     "clip.frame_rate": (TIMESTAMPS, RELABELLED),
     "stage1.centre_targets": (NONE, POSITION, BOTH),
     "stage2.centre_targets": (NONE, POSITION, BOTH),
+    "stage2.pairs": (NONE, IN_BATCH, BY_DRAWS),
     "stage2.projector": (NEW, FROM_STAGE1),
     "stage2.teacher_statistics": (BATCH, RUNNING),
 }
@@ -314,6 +323,16 @@ class Recipe:
                 parts > 0 and stage.batch_size % parts == 0, f"{name}.micro_batches must divide batch_size", self.name
             )
             _require(stage.batch_size // parts > 1, f"{name}: batch norm needs 2 clips or more in a batch", self.name)
+        if stage2.pairs != NONE:
+            parts = stage2.micro_batches
+            _require(
+                stage2.batch_size // parts % 2 == 0,
+                "stage2.pairs wants an even number of clips in a batch and in each of its micro_batches",
+                self.name,
+            )
+            _require(
+                stage2.real_repeats == 1, "stage2.pairs brings a real with each fake; real_repeats is 1 then", self.name
+            )
         joined = round(stage2.batch_size * stage2.real_per_labelled)
         _require(
             joined % stage2.micro_batches == 0,

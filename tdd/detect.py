@@ -6,26 +6,30 @@ CVPR 2022, arXiv 2201.07131); the 2024 paper's change to the loss is ssl_weight 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from tdd.config import BATCH, EVALUATION, FROM_STAGE1, NONE, STAGE1, STAGE2, Recipe
+from tdd.config import BATCH, BY_DRAWS, EVALUATION, FROM_STAGE1, NONE, STAGE1, STAGE2, Recipe, Stage2Config
 from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import (
     CompanionBatches,
     DetectionClips,
     EpochBatches,
+    PairBatches,
     ScoredClips,
     in_order,
     loader,
+    own_reals,
     pick_words,
     usable,
 )
@@ -179,7 +183,13 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *config.methods))
     labelled = usable(index[seen & (index["split"] == "train")], recipe)
     labelled = labelled.loc[labelled.index.repeat(labelled["label"].map({0: config.real_repeats, 1: 1}))]
-    batches = EpochBatches(len(labelled), config.batch_size, seed, config.micro_batches)
+    labelled = labelled.reset_index(drop=True)
+    if config.pairs == NONE:
+        batches, clips = EpochBatches(len(labelled), config.batch_size, seed, config.micro_batches), len(labelled)
+        fakes = float(labelled["label"].mean()) * config.batch_size
+    else:
+        batches = _pairs(labelled, config, seed)
+        clips, fakes = 2 * batches.n_rows, config.batch_size / 2
     loaders = {"labelled": loader(DetectionClips(store, labelled, recipe, clean), batches, recipe)}
     ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
     joined = round(config.batch_size * ratio)
@@ -188,10 +198,25 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
         extra = usable(pick_words(faces, recipe.stage1.clips), recipe)
         companions = CompanionBatches(len(extra), joined, batches)
         loaders["joined"] = loader(DetectionClips(store, extra, recipe, clean), companions, recipe)
-    fakes = float(labelled["label"].mean()) * config.batch_size
     counted = RELEASED_REAL_PER_LABELLED * config.batch_size if recipe.findings.no_stage1_clips else joined
     shift = logit_shift(fakes, config.batch_size + counted)
-    return TrainingClips(loaders, len(labelled), batches.steps, shift, fakes / (config.batch_size + joined))
+    return TrainingClips(loaders, clips, batches.steps, shift, fakes / (config.batch_size + joined))
+
+
+def _pairs(labelled: pd.DataFrame, config: Stage2Config, seed: int) -> PairBatches:
+    """Batches of fakes, each beside its own real; says which fakes have none.
+
+    Raises:
+        TddError: too few have one.
+    """
+    pairs = own_reals(labelled)
+    alone = int(labelled["label"].sum()) - len(pairs)
+    if alone:
+        logging.getLogger(__name__).warning(
+            f"{alone} of {alone + len(pairs)} training fakes are not shown: stage2.pairs is {config.pairs}, and the "
+            "real videos that they were made from are not in the store."
+        )
+    return PairBatches(pairs, config.batch_size, seed, config.micro_batches, config.pairs == BY_DRAWS)
 
 
 PLATEAU = 0.9

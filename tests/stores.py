@@ -21,11 +21,13 @@ def random_store(
     rng = np.random.default_rng(0)
     rows = []
 
-    def add(video_id: str, dataset: str, method: str, split: str, length: int, word: str = "") -> None:
+    def add(
+        video_id: str, dataset: str, method: str, split: str, length: int, word: str = "", identities: str = ""
+    ) -> None:
         pixels = rng.integers(0, 256, (length, crop, crop, 3), dtype=np.uint8)
         sound = [rng.uniform(-0.5, 0.5, length * 640).astype(np.float32)] if dataset == "LRW" else []
         row = {"video_id": video_id, "dataset": dataset, "method": method, "split": split, "word": word}
-        row |= {"label": int(method != "real"), "path": "", "identities": ""}
+        row |= {"label": int(method != "real"), "path": "", "identities": identities}
         rows.append(write_clip(folder, row, pixels, sound))
 
     for number in range(faces):
@@ -36,7 +38,8 @@ def random_store(
         for number in range(videos):
             for split in ("train", "test"):
                 name = f"FaceForensics++/{method}/c23/{split}{number}"
-                add(name, "FaceForensics++", method, split, frames + number)
+                people = f"{split}{number}" if method == "real" else f"{split}{number} {split}{(number + 1) % videos}"
+                add(name, "FaceForensics++", method, split, frames + number, identities=people)
         for number in range(val):
             add(f"FaceForensics++/{method}/c23/val{number}", "FaceForensics++", method, "val", frames + number)
     for method in ("real", "Celeb-DF"):

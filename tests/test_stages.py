@@ -278,6 +278,44 @@ def test_the_logit_shift_follows_the_batches(store):
     assert training_clips(store, published, 0).shift == pytest.approx(math.log(4 / 45 / (41 / 45)))
 
 
+@pytest.mark.parametrize("pairs", ["batch", "draws"])
+def test_pairs_of_a_fake_and_its_own_real(store, pairs):
+    """As many reals as fakes, each real with every fake that was made from it; the shift counts what is shown."""
+    recipe = changed(RECIPE, "stage2", pairs=pairs, real_per_labelled=0.0)
+    clips = training_clips(store, recipe, 0)
+    table = clips.loaders["labelled"].dataset.table
+    assert (clips.shift, clips.fakes, clips.clips) == (pytest.approx(0), 0.5, 2 * table["label"].sum())
+    [shown] = [[table.iloc[part["row"].tolist()] for part in one] for one in clips.loaders.values()]
+    assert len(shown) == clips.steps == table["label"].sum() // 4
+    for part in shown:
+        fakes, reals = part.iloc[::2], part.iloc[1::2]
+        assert fakes["label"].eq(1).all() and reals["label"].eq(0).all()
+        assert fakes["identities"].str.split().str[0].tolist() == reals["identities"].tolist()
+    joined = training_clips(store, changed(RECIPE, "stage2", pairs=pairs, real_per_labelled=8.0), 0)
+    assert joined.shift == pytest.approx(math.log(4 / 68)) and joined.fakes == pytest.approx(4 / 72)
+
+
+def test_fakes_without_their_real_are_told(store, caplog):
+    lacking = copy.copy(store)
+    lacking.index = store.index[~store.index["video_id"].str.endswith("/real/c23/train0")]
+    clips = training_clips(lacking, changed(RECIPE, "stage2", pairs="batch"), 0)
+    assert "4 of 24 training fakes are not shown" in caplog.text and clips.clips == 40
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"batch_size": 9, "micro_batches": 1}, "even number"),
+        ({"batch_size": 12, "micro_batches": 4}, "even number"),
+        ({"real_repeats": 4}, "real_repeats is 1"),
+        ({"pairs": "triples"}, "stage2.pairs is none or batch or draws"),
+    ],
+)
+def test_pairs_that_cannot_be(values, said):
+    with pytest.raises(TddError, match=said):
+        changed(RECIPE, "stage2", **({"pairs": "batch", "real_per_labelled": 0.0} | values))
+
+
 def changed(recipe, section, **values):
     return dataclasses.replace(recipe, **{section: dataclasses.replace(getattr(recipe, section), **values)})
 

@@ -181,7 +181,12 @@ class _Batches(BatchSampler):
         for i in range(len(self)):
             chosen = rows[i * size : (i + 1) * size]
             # By the clip's place in the epoch: the same clips are drawn alike, in however many parts a batch comes.
-            yield [Draw(int(row), (*self.seed, self.epoch, i * size + slot)) for slot, row in enumerate(chosen)]
+            draws = (Draw(int(row), (*self.seed, self.epoch, i * size + slot)) for slot, row in enumerate(chosen))
+            yield [shown for draw in draws for shown in self.shown_with(draw)]
+
+    def shown_with(self, draw: Draw) -> tuple[Draw, ...]:
+        """A draw and what comes into the batch with it."""
+        return (draw,)
 
 
 class EpochBatches(_Batches):
@@ -199,6 +204,46 @@ class EpochBatches(_Batches):
         if n_rows < batch_size:
             raise TddError(f"{n_rows} training videos are fewer than one batch of {batch_size}; lower the batch size.")
         super().__init__(n_rows, batch_size, n_rows // batch_size, (seed,), parts)
+
+
+class PairBatches(EpochBatches):
+    """Each epoch shows every fake once, in a new order, and beside each the real video that it was made from."""
+
+    def __init__(
+        self, own_real: Mapping[int, int], batch_size: int, seed: int, parts: int = 1, alike: bool = False
+    ) -> None:
+        """Sample pairs, so many that they make up ``batch_size`` clips.
+
+        Args:
+            own_real: row of each fake to the row of its real.
+            batch_size: clips, two a pair.
+            seed: of every draw.
+            parts: of a batch, one after the other.
+            alike: show both by the same draws: frames, crop, flip and noise; else each by its own.
+
+        Raises:
+            TddError: fewer clips than one batch.
+        """
+        super().__init__(len(own_real), batch_size // 2, seed, parts)
+        self.pairs, self.alike = list(own_real.items()), alike
+
+    def shown_with(self, draw: Draw) -> tuple[Draw, ...]:
+        """The fake, and its real."""
+        fake, real = self.pairs[draw.row]
+        return Draw(fake, draw.seed), Draw(real, draw.seed if self.alike else (*draw.seed, 1))
+
+
+def own_reals(table: pd.DataFrame) -> dict[int, int]:
+    """Of each fake the real video that it was made from, row to row of ``table``, by the first of its ``identities``.
+
+    FaceForensics++ names a fake by target and source: the video that was changed, and the one whose face or movement
+    was put in. A fake whose real is not in the table is not in the answer.
+    """
+    target = table["identities"].str.split().str[0]
+    real = table["label"] == 0
+    rows = dict(zip(target[real], np.flatnonzero(real), strict=True))
+    fakes = zip(np.flatnonzero(~real), target[~real], strict=True)
+    return {int(fake): int(rows[name]) for fake, name in fakes if name in rows}
 
 
 class CompanionBatches(_Batches):

@@ -9,9 +9,11 @@ from tdd.data.clips import (
     DetectionClips,
     Draw,
     EpochBatches,
+    PairBatches,
     PretrainingClips,
     fixed_batches,
     loader,
+    own_reals,
     pick_words,
 )
 from tdd.errors import TddError
@@ -44,6 +46,41 @@ def test_parts_of_a_batch_hold_the_clips_of_the_whole():
     assert len(parts) == 4 * len(whole) == 8
     assert np.reshape(rows(parts), (2, 8)).tolist() == rows(whole)
     assert len(CompanionBatches(3, 4, parts)) == 8 and {len(b) for b in CompanionBatches(3, 4, parts)} == {1}
+
+
+TRIOS = pd.DataFrame({
+    "label": [1, 0, 1, 1, 0, 1],
+    "identities": ["a b", "a", "b a", "a c", "b", "d a"],  # the real of d is not there
+}, index=[10, 11, 12, 13, 14, 15])  # fmt: skip
+
+
+def test_a_fakes_own_real_is_the_one_of_its_target():
+    assert own_reals(TRIOS) == {0: 1, 2: 4, 3: 1}
+
+
+@pytest.mark.parametrize("alike", [False, True])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_each_fake_comes_once_with_its_own_real(parts, alike):
+    own = {fake: 100 + fake // 3 for fake in range(22)}
+    drawn = list(PairBatches(own, 8, seed=1, parts=parts, alike=alike))
+    assert len(drawn) == 5 * parts and {len(batch) for batch in drawn} == {8 // parts}
+    pairs = [pair for batch in drawn for pair in zip(batch[::2], batch[1::2], strict=True)]
+    assert len({fake.row for fake, _ in pairs}) == 20
+    assert all(own[fake.row] == real.row for fake, real in pairs)
+    assert {fake.seed == real.seed for fake, real in pairs} == {alike}
+    whole = [draw for batch in PairBatches(own, 8, seed=1, alike=alike) for draw in batch]
+    assert [draw for batch in drawn for draw in batch] == whole
+
+
+def test_a_pair_by_the_same_draws_is_shown_alike(store):
+    """A fake of the same pixels as its real gives the same views; by its own draws it does not."""
+    table = store.index[store.index["method"] == "real"].head(1)
+    pair = pd.concat([table.assign(label=1), table], ignore_index=True)
+    clips = DetectionClips(store, pair, RECIPE)
+    for alike in (True, False):
+        fake, real = (clips[draw] for draw in next(iter(PairBatches({0: 1, 1: 1}, 4, seed=3, alike=alike)))[:2])
+        same = [np.array_equal(fake[name], real[name]) for name in ("noisy", "clean")]
+        assert same == [alike, alike] and (fake["label"], real["label"]) in ((1, 0), (0, 0))
 
 
 def test_draws_follow_seed_and_epoch_alone():
