@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import readme_table
 from tdd.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,3 +101,14 @@ def test_both_languages_show_the_same_commands_and_numbers():
     rows = [re.findall(r"\d+\.\d ± \d+\.\d \[[^\]]+\]", text) for text in texts]
     assert shown[0] and shown[0] == shown[1]
     assert rows[0] and rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("path", READMES[:2], ids=named)
+def test_the_table_shows_the_recorded_numbers(path):
+    text = path.read_text(encoding="utf-8")
+    shown = list(readme_table.ROW.finditer(text))
+    assert len(shown) == 9 and len({row["study"] for row in shown}) == 1
+    assert readme_table.rewritten(text, ROOT / shown[0]["study"]) == text
+    other = text.replace(shown[0][0], shown[0][0].replace(" ± ", " ± 1"))
+    assert other != text
+    assert readme_table.rewritten(other, ROOT / shown[0]["study"]) == text
