@@ -12,6 +12,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 PLAIN_SECONDS = 15.0
 """Seconds between lines where there is no terminal."""
 
+TELLING = 0.005
+"""Share of a step that must be done by this run before its speed says how much longer it takes."""
+
 FOUND_SECONDS = 3.0
 """What is done so soon after the start was found from an earlier run, and says nothing about how fast this one is."""
 
@@ -37,10 +40,9 @@ class Step:
         if now - self.spoken >= PLAIN_SECONDS and self.found < done < total:
             self.spoken = now
             left = (now - self.since) * (total - done) / (done - self.found)
+            told = f", about {duration(left)} left" if done - self.found >= TELLING * total else ""
             count = self._count(done, total)
-            self.console.print(
-                f"  {self.title}: {done / total:.0%}{count and ', ' + count}, about {duration(left)} left"
-            )
+            self.console.print(f"  {self.title}: {done / total:.0%}{count and ', ' + count}{told}")
 
     def _count(self, done: float, total: float) -> str:
         """``610 of 1356 videos, 8.1 videos/s``; empty for a step that counts nothing a reader knows."""

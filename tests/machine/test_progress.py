@@ -41,3 +41,16 @@ def test_what_an_earlier_run_left_says_nothing_about_the_speed_of_this_one(monke
         now[0] += 20
         told(340, 400)
     assert "  Aligned faces: 85%, 340 of 400 videos, 2.0 videos/s, about 30 s left" in shown.getvalue()
+
+
+def test_so_little_done_says_nothing_about_the_time_left(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    shown = io.StringIO()
+    with progress.step("Study", Console(file=shown, width=160)) as told:
+        told(44.0, 100)
+        now[0] += 20
+        told(44.1, 100)
+        now[0] += 20
+        told(46.0, 100)
+    assert shown.getvalue().splitlines()[1:3] == ["  Study: 44%", "  Study: 46%, about 18 min 00 s left"]
