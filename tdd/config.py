@@ -387,6 +387,11 @@ def _require(condition: bool, rule: str, name: str) -> None:
         raise TddError(f"Recipe '{name}': {rule}; correct the recipe.")
 
 
+def choices(path: str) -> tuple[str, ...]:
+    """What a setting that is a word may be; ``path`` is dotted, as ``stage1.centre_targets``."""
+    return _CHOICES[path]
+
+
 def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The recipe with some settings changed, each named by its dotted path: ``{"stage1.clips": 500}``.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tdd.config import EVALUATION_FINDINGS, Recipe
+from tdd.config import EVALUATION_FINDINGS, NONE, Recipe, choices
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.names import LRW
@@ -40,6 +40,14 @@ LRW_COUNTS = (500, 1_000, 2_000, 5_000)
 """Stage-1 clips of the ablation where there are more than the largest of them; then all."""
 SHARES = (8, 4, 2)
 """Where there are fewer: all of them divided by these."""
+
+
+SWITCHES = {
+    "stage1.centre_targets": ("centre", "targets of stage 1 centred: {}"),
+    "stage2.pairs": ("pairs", "pairs of fake and real: {}"),
+    "stage2.projector": ("projector", "auxiliary projector: {}"),
+}
+"""Settings whose every other value is a row of the ablation: beginning of the row's name, and its label."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +155,26 @@ def _ablation(recipe: Recipe, store: ClipStore) -> Plan:
             _variant(f"clips_{count}", f"{count:,} stage-1 clips", {"stage1.clips": count})
             for count in _counts(recipe, store)
         ),
+        *_switched(recipe),
         BASELINE,
     )
     return Plan("ablation", "parts taken away or changed", rows, PROPOSED.id)
+
+
+def _switched(recipe: Recipe) -> list[Row]:
+    """The proposed row with each value that the recipe has not, of the settings that this package adds."""
+    rows = []
+    for path, (name, label) in SWITCHES.items():
+        section, setting = path.split(".")
+        own = getattr(getattr(recipe, section), setting)
+        for value in choices(path):
+            changes: dict[str, Any] = {path: value}
+            if path == "stage2.pairs" and NONE in (own, value):
+                # Without pairs, as many reals as fakes all the same: the row is to differ in who stands beside whom.
+                changes["stage2.real_repeats"] = len(recipe.stage2.methods) if value == NONE else 1
+            if value != own:
+                rows.append(_variant(f"{name}_{value}", label.format(value), changes))
+    return rows
 
 
 def _counts(recipe: Recipe, store: ClipStore) -> list[int]:

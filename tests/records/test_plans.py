@@ -114,6 +114,23 @@ def test_numbers_of_stage_1_clips_follow_what_there_is(store, recipe, counts):
 
 
 @pytest.mark.parametrize(
+    ("recipe", "names", "reals"),
+    [
+        (PAPER, ["centre_position", "centre_both", "pairs_batch", "pairs_draws", "projector_stage1"], [1, 1]),
+        (DEMO, ["centre_none", "centre_position", "pairs_none", "pairs_batch", "projector_stage1"], [4, 1]),
+    ],
+)
+def test_the_ablation_has_a_row_for_every_other_value_of_a_switch(recipe, names, reals):
+    rows = plan_study("ablation", recipe, LRW).rows
+    switched = [row for row in rows if row.id.startswith(("centre", "pairs", "projector"))]
+    assert [row.id for row in switched] == names
+    assert all(row.recipe(recipe) != recipe for row in switched)
+    assert [row.recipe(recipe).stage2.real_repeats for row in switched if row.id.startswith("pairs")] == reals
+    shared = {stage1_digest(row.recipe(recipe), row.backbone) for row in switched if not row.id.startswith("centre")}
+    assert shared == {stage1_digest(recipe, PROPOSED.backbone)}
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"stage1.clip": 5}, "no setting 'clip'"),
