@@ -1,13 +1,14 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
 # `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium,
-# `make faces` tests on films of people, `make gpu` measures a CUDA device; `make lowest` tests the oldest packages that
+# `make faces` tests on films of people, `make bench` measures this CPU (BASELINE=bench.json OUT=folder holds it against an
+# earlier run), `make gpu` a CUDA device; `make lowest` tests the oldest packages that
 # pyproject.toml allows, and `make newest` the newest (7 GB each, in environments of their own).
 PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow cluster faces browser gpu notebooks lab check setup setup-dev lowest newest clean
+.PHONY: demo test slow cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -27,6 +28,9 @@ faces: setup-dev
 
 browser: setup-dev
 	$(BIN)/pytest -m browser
+
+bench: setup-dev
+	$(BIN)/python benchmarks/bench.py $(if $(BASELINE),--compare $(BASELINE)) --out $(if $(filter file,$(origin OUT)),benchmarks/results,$(OUT))
 
 gpu: setup-dev
 	$(BIN)/python benchmarks/gpu.py

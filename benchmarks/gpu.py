@@ -31,13 +31,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's tests hold the published outputs
 
+from benchmarks.measure import endless, forward_flop, moved, random_store, together
 from tdd.config import Recipe, load_recipe, override
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
-from tdd.data.store import ClipStore, write_clip, write_index
+from tdd.data.store import ClipStore
 from tdd.detect import Detection, detect, training_clips
 from tdd.machine.files import write_json
 from tdd.models import build_backbone
@@ -51,8 +51,6 @@ from tests.published import GOLDEN, published_state
 BACKBONES = ("cnn_gru_attention", "cnn_lstm", "csn")
 PRECISIONS = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Name -> what autocast computes in; ``tf32`` lets matrix products and convolutions round their operands."""
-
-METHODS = ("real", "Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "FaceShifter")
 
 
 @dataclass
@@ -176,24 +174,6 @@ def golden(bench: Bench) -> dict[str, Any]:
             ours, wanted = output.ravel()[:: max(1, output.size // 512)][:512], GOLDEN[f"{module}.flat_every"]
             found.setdefault(module, {})[name] = float(f"{np.abs(ours - wanted).max() / np.abs(wanted).max():.2e}")
     return found
-
-
-def recurrent_flop(network: nn.Module, steps: int) -> float:
-    """Of one clip's forward pass in GRU and LSTM layers, which torch's counter does not see."""
-    total = 0.0
-    for layer in network.modules():
-        if isinstance(layer, nn.RNNBase):
-            gates = {"GRU": 3, "LSTM": 4}[layer.mode] * (2 if layer.bidirectional else 1)
-            total += 2.0 * steps * gates * layer.hidden_size * (layer.input_size + layer.hidden_size)
-    return total
-
-
-def forward_flop(network: nn.Module, video: Tensor) -> float:
-    """Floating-point operations of one clip's forward pass, 2 a multiply-add."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network.eval()(video[:1])
-    network.train()
-    return counter.get_total_flops() + recurrent_flop(network, video.shape[2])
 
 
 def clips_of(bench: Bench, count: int, size: int = 112) -> Tensor:
@@ -332,45 +312,6 @@ def optimisers(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def random_store(folder: Path, faces: int, videos: int) -> ClipStore:
-    """Random clips of the paper's stored size (150 px): LRW-like with sound, FaceForensics++-like, Celeb-DF-like."""
-    rng = np.random.default_rng(0)
-    pixels, sound = rng.integers(0, 256, (64, 150, 150, 3), dtype=np.uint8), rng.uniform(-0.5, 0.5, 29 * 640)
-    rows = []
-
-    def add(video_id: str, dataset: str, method: str, split: str, length: int, word: str = "") -> None:
-        frames = np.roll(pixels, len(rows) * 977, axis=1)[:length]
-        heard = [np.roll(sound, len(rows) * 31).astype(np.float32)] if word else []
-        row = {"video_id": video_id, "dataset": dataset, "method": method, "split": split, "word": word}
-        rows.append(
-            write_clip(folder, row | {"label": int(method != "real"), "path": "", "identities": ""}, frames, heard)
-        )
-
-    for number in range(faces):
-        word = f"WORD{number % 8}"
-        add(f"LRW/train/{word}_{number:05d}", "LRW", "real", "train", 29, word)
-    for number in range(max(8, faces // 8)):
-        add(f"LRW/val/WORD{number % 8}_{number:05d}", "LRW", "real", "val", 29, f"WORD{number % 8}")
-    for method in METHODS:
-        for number in range(videos):
-            add(f"FaceForensics++/{method}/c23/train{number}", "FaceForensics++", method, "train", 32)
-        for number in range(4):
-            add(f"FaceForensics++/{method}/c23/test{number}", "FaceForensics++", method, "test", 50)
-    for method in ("real", "Celeb-DF"):
-        for number in range(4):
-            add(f"Celeb-DF-v2/{method}/{number}", "Celeb-DF-v2", method, "test", 50)
-    write_json(folder / "plan.json", {"synthetic": True, "canvas": 256, "crop": 150, "frame_rate": "timestamps"})
-    write_index(folder, rows)
-    return ClipStore(folder)
-
-
-def moved(batch: Any, device: torch.device) -> Any:
-    """A batch, or a dictionary of batches, on the device."""
-    if isinstance(batch, dict):
-        return {name: moved(part, device) for name, part in batch.items()}
-    return batch.to(device, non_blocking=True)
-
-
 def timed_steps(bench: Bench, stage: Any, batches: Iterator[Any], parts: int, steps: int) -> dict[str, Any]:
     """Median seconds of whole optimiser steps behind a loader, the share that waits for data, and peak memory."""
     optimiser, _ = stage.configure_optimisers()
@@ -399,19 +340,6 @@ def timed_steps(bench: Bench, stage: Any, batches: Iterator[Any], parts: int, st
     if bench.cuda:
         row["peak_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 1)
     return row
-
-
-def endless(batches: Any) -> Iterator[Any]:
-    """The batches of a loader, again and again."""
-    while True:
-        yield from batches
-
-
-def together(loaders: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The batches of several loaders in step."""
-    while True:
-        for parts in zip(*loaders.values(), strict=True):
-            yield dict(zip(loaders, parts, strict=True))
 
 
 def paper_recipe(bench: Bench, backbone: str) -> Recipe:
