@@ -101,7 +101,7 @@ def sizes(small: bool) -> list[Size]:
     if small:
         return [Size("tiny", load_recipe("tiny"), 1, tiny, 2, 2, 2, 0.0)]
     return [
-        Size("paper", load_recipe("paper"), CORES, (*tiny, "vivit"), 2, 4, 4, 12.0),
+        Size("paper", load_recipe("paper"), CORES, (*tiny, "vivit"), 2, 4, 4, 8.0),
         Size("demo", load_recipe("demo"), 1, tiny, 8, 16, 8, 5.0),
     ]
 

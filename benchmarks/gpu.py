@@ -34,9 +34,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository's tests hold the published outputs
 
-from benchmarks.measure import endless, forward_flop, moved, random_store, together
+from benchmarks.measure import endless, forward_flop, random_store, together
 from tdd.config import Recipe, load_recipe, override
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
+from tdd.data.loading import on_device
 from tdd.data.store import ClipStore
 from tdd.detect import Detection, detect, training_clips
 from tdd.machine.files import write_json
@@ -315,6 +316,7 @@ def optimisers(bench: Bench) -> dict[str, Any]:
 def timed_steps(bench: Bench, stage: Any, batches: Iterator[Any], parts: int, steps: int) -> dict[str, Any]:
     """Median seconds of whole optimiser steps behind a loader, the share that waits for data, and peak memory."""
     optimiser, _ = stage.configure_optimisers()
+    batches = on_device(batches, bench.device)
     waits, times = [], []
     if bench.cuda:
         torch.cuda.reset_peak_memory_stats()
@@ -327,7 +329,7 @@ def timed_steps(bench: Bench, stage: Any, batches: Iterator[Any], parts: int, st
             batch = next(batches)
             waited += time.perf_counter() - asked
             with precision("bf16", bench.device):
-                loss = stage.training_step(moved(batch, bench.device), number * parts + part) / parts
+                loss = stage.training_step(batch, number * parts + part) / parts
             loss.backward()
         optimiser.step()
         bench.sync()
@@ -363,7 +365,7 @@ def stages(bench: Bench, store: ClipStore) -> dict[str, Any]:
         recipe = paper_recipe(bench, backbone)
         steps = 1 if bench.small else (3 if backbone == "csn" else 5)
         faces = store.index[(store.index["dataset"] == "LRW") & (store.index["split"] == "train")]
-        clips = PretrainingClips(store, faces, recipe, train=True)
+        clips = PretrainingClips(store, faces, recipe, train=True, raw=bench.cuda)
         batches = EpochBatches(len(clips), recipe.stage1.batch_size, 0, recipe.stage1.micro_batches)
         stage = Pretraining(backbone, recipe, len(clips.words), batches.steps).to(bench.device).train()
         source = endless(loader(clips, batches, recipe))
@@ -374,7 +376,7 @@ def stages(bench: Bench, store: ClipStore) -> dict[str, Any]:
 
         from tdd.weights.checkpoints import Weights
 
-        labelled = training_clips(store, recipe, 0)
+        labelled = training_clips(store, recipe, 0, raw=bench.cuda)
         weights = Weights("stage1", backbone, parts, {}, None)
         row = dataclasses.replace(rows[backbone], ssl_weight=0.3)
         detection = Detection(row, recipe, labelled.shift, labelled.steps, weights).to(bench.device).train()

@@ -172,13 +172,6 @@ def random_store(folder: Path, faces: int, videos: int, crop: int = 150, canvas:
     return ClipStore(folder)
 
 
-def moved(batch: Any, device: torch.device) -> Any:
-    """A batch, or a dictionary of batches, on the device."""
-    if isinstance(batch, dict):
-        return {name: moved(part, device) for name, part in batch.items()}
-    return batch.to(device, non_blocking=True)
-
-
 def endless(batches: Any) -> Iterator[Any]:
     """The batches of a loader, again and again."""
     while True:

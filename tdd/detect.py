@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from tdd.config import BATCH, BY_DRAWS, EVALUATION, FROM_STAGE1, NONE, STAGE1, STAGE2, Recipe, Stage2Config
-from tdd.data.augment import mask_video, normalise
+from tdd.data.augment import mask_video, normalise, views
 from tdd.data.clips import (
     CompanionBatches,
     DetectionClips,
@@ -29,6 +29,7 @@ from tdd.data.clips import (
     ScoredClips,
     in_order,
     loader,
+    on_gpu,
     own_reals,
     pick_words,
     usable,
@@ -126,6 +127,7 @@ class Detection(Stage):
     def training_step(self, loaded: dict[str, dict[str, Tensor]], _index: int) -> Tensor:
         """BCE over all clips, labelled and joined, and ``ssl_weight`` times the auxiliary loss over the real ones."""
         batch = {key: torch.cat([part[key] for part in loaded.values()]) for key in loaded["labelled"]}
+        batch = views(batch, self.recipe.clip)
         noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
         features = self.detector.backbone(noisy)
         bce = detection_loss(self.detector.head(features), batch["label"], self.shift)
@@ -141,6 +143,7 @@ class Detection(Stage):
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
         """Score validation clips for the history; no shift, as in testing."""
+        batch = views(batch, self.recipe.clip)
         self.watch.update(self.detector(normalise(batch["video"])), batch["label"])
 
     def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
@@ -170,11 +173,11 @@ class TrainingClips:
     """Share of fakes among the clips of a batch."""
 
 
-def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = True) -> TrainingClips:
+def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = True, raw: bool = False) -> TrainingClips:
     """Two loaders in step: ``batch_size`` labelled clips, and ``real_per_labelled`` times as many stage-1 clips.
 
     The logit shift follows from what the batches hold (under finding A4: from what they would). Without ``clean`` the
-    clips lack the view that only the auxiliary task's teacher sees.
+    clips lack the view that only the auxiliary task's teacher sees; ``raw`` as for :class:`DetectionClips`.
 
     Raises:
         TddError: no reals, no fakes, or no stage-1 clips where the recipe wants them.
@@ -190,14 +193,14 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     else:
         batches = _pairs(labelled, config, seed)
         clips, fakes = 2 * batches.n_rows, config.batch_size / 2
-    loaders = {"labelled": loader(DetectionClips(store, labelled, recipe, clean), batches, recipe)}
+    loaders = {"labelled": loader(DetectionClips(store, labelled, recipe, clean, raw), batches, recipe)}
     ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
     joined = round(config.batch_size * ratio)
     if joined:
         faces = index[index["audio"] & (index["dataset"] == LRW) & (index["split"] == "train")]  # as in stage 1
         extra = usable(pick_words(faces, recipe.stage1.clips), recipe)
         companions = CompanionBatches(len(extra), joined, batches)
-        loaders["joined"] = loader(DetectionClips(store, extra, recipe, clean), companions, recipe)
+        loaders["joined"] = loader(DetectionClips(store, extra, recipe, clean, raw), companions, recipe)
     counted = RELEASED_REAL_PER_LABELLED * config.batch_size if recipe.findings.no_stage1_clips else joined
     shift = logit_shift(fakes, config.batch_size + counted)
     return TrainingClips(loaders, clips, batches.steps, shift, fakes / (config.batch_size + joined))
@@ -236,7 +239,8 @@ def looked_at(store: ClipStore, recipe: Recipe) -> DataLoader[dict[str, Tensor]]
     middle = clips[videos.cumcount() == videos["start"].transform("size") // 2]
     turn = middle.groupby("method").cumcount()  # taken in turn, so that reals and every method have as many
     chosen = middle.loc[turn.sort_values(kind="stable").index[:count]].sort_index()
-    return loader(ScoredClips(store, chosen, recipe), in_order(len(chosen), VALIDATION_BATCH), recipe)
+    shown = ScoredClips(store, chosen, recipe, raw=on_gpu(recipe.machine))
+    return loader(shown, in_order(len(chosen), VALIDATION_BATCH), recipe)
 
 
 def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
@@ -304,7 +308,7 @@ def detect(
     weights = import_weights(stage1, STAGE1, row.backbone) if stage1 else None
     if weights:
         require_same_network(weights, recipe, str(stage1))
-    clips = training_clips(store, recipe, seed, clean=bool(weights and row.ssl_weight))
+    clips = training_clips(store, recipe, seed, bool(weights and row.ssl_weight), on_gpu(recipe.machine))
     evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
     torch.manual_seed(seed)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights)

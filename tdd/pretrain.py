@@ -19,8 +19,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from tdd.config import STAGE1, Recipe
 from tdd.data.audio import MEL_PER_FRAME
-from tdd.data.augment import mask_log_mel, mask_video, normalise
-from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, pick_words, spread_words
+from tdd.data.augment import mask_log_mel, mask_video, normalise, views
+from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, on_gpu, pick_words, spread_words
 from tdd.data.store import ClipStore
 from tdd.losses import centre, prediction_loss
 from tdd.models import AudioResNet, Prober
@@ -70,6 +70,7 @@ class Pretraining(Stage):
         """Both predictions, both targets, and the sum of their losses; the prober learns beside them."""
         if self.starts_a_step(index):
             self.update_teachers()
+        batch = views(batch, self.recipe.clip)
         clean = normalise(batch["clean"])
         noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
         features, projection = self.video(noisy)
@@ -102,6 +103,7 @@ class Pretraining(Stage):
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
         """Show the collapse watch what becomes of validation clips."""
+        batch = views(batch, self.recipe.clip)
         video = normalise(batch["clean"])
         features, projection = self.video(video)
         target, video_target = self._targets(video, batch["mel"])
@@ -182,9 +184,10 @@ def pretrain(
     clock = Clock()
     faces = store.index[store.index["audio"] & (store.index["dataset"] == LRW)]
     training = pick_words(faces[faces["split"] == "train"], recipe.stage1.clips)
-    clips = PretrainingClips(store, training, recipe, train=True)
+    raw = on_gpu(recipe.machine)
+    clips = PretrainingClips(store, training, recipe, train=True, raw=raw)
     looked_at = spread_words(faces[faces["split"] == "val"], recipe.stage1.validation_clips)
-    checked = PretrainingClips(store, looked_at, recipe, train=False, words=clips.words)
+    checked = PretrainingClips(store, looked_at, recipe, train=False, words=clips.words, raw=raw)
     batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed, recipe.stage1.micro_batches)
     torch.manual_seed(seed)
     stage = Pretraining(backbone, recipe, len(clips.words), batches.steps)

@@ -385,3 +385,28 @@ def test_records_say_what_they_were_computed_on(stage1):
     machine = stage1[1]["machine"]
     assert machine["device"] == "cpu" and machine["precision"] == "32-true"
     assert machine["processor"] and machine["capability"] == torch.backends.cpu.get_cpu_capability()
+
+
+def test_both_stages_take_stored_clips_and_make_the_views_themselves(store, stage1):
+    """As on a GPU: the same draws give the same losses, but for roundings of a grey level."""
+    clips, stored = (PretrainingClips(store, faces(store), RECIPE, train=True, raw=raw) for raw in (False, True))
+    torch.manual_seed(0)
+    stage = Pretraining("cnn_gru_attention", RECIPE, 4, 1)
+    batches = EpochBatches(len(clips), 8, 0)
+    made, given = batch_of(clips, batches), batch_of(stored, batches)
+    assert "clean" not in given and "mel" not in given
+    assert stage.training_step(given, 0).item() == pytest.approx(stage.training_step(made, 0).item(), abs=5e-3)
+    stage.eval()
+    stage.validation_step(given)
+    assert math.isfinite(stage.watch.compute()["retrieval"])
+
+    weights = import_weights(stage1[0], "stage1", "cnn_gru_attention")
+    losses = []
+    for raw in (False, True):
+        loaded = training_clips(store, RECIPE, 0, raw=raw)
+        torch.manual_seed(0)
+        detection = Detection(ROWS["ssl_0.3"], RECIPE, loaded.shift, loaded.steps, weights)
+        batch = {name: next(iter(batches)) for name, batches in loaded.loaders.items()}
+        assert all(("frames" in part) == raw for part in batch.values())
+        losses.append(detection.training_step(batch, 0).item())
+    assert losses[1] == pytest.approx(losses[0], abs=5e-3)

@@ -14,7 +14,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from tdd.config import ClipConfig, MachineConfig, Recipe
 from tdd.data.audio import N_MELS, log_mel
-from tdd.data.augment import NO_NOISE, Noise, draw_noise, eval_view, to_gray, train_view
+from tdd.data.augment import CUT, NO_NOISE, Cut, Noise, central_cut, cut_view, draw_cut, draw_noise
 from tdd.data.loading import Loader
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
@@ -51,11 +51,14 @@ class PretrainingClips(Dataset[dict[str, Any]]):
         recipe: Recipe,
         train: bool,
         words: Mapping[str, int] | None = None,
+        raw: bool = False,
     ) -> None:
         """Serve the videos of ``table`` (rows of the store's index); ``train`` switches every random draw on.
 
         ``words`` are the numbers of the words where they are those of other clips; a word that is not there is -1.
+        ``raw``: stored clips and their draws, of which :func:`tdd.data.augment.views` makes the same on a device.
         """
+        self.raw = raw
         self.store, self.table, self.recipe, self.train = store, usable(table, recipe), recipe, train
         self.words = words or {word: number for number, word in enumerate(sorted(set(table["word"])))}
         self._rows = _Rows(self.table, "video_id", "frames", "word")
@@ -71,30 +74,32 @@ class PretrainingClips(Dataset[dict[str, Any]]):
         start = int(rng.integers(0, spare + 1)) if self.train else spare // 2
         frames = self.store.frames(row["video_id"], start, clip.frames)
         samples = self.store.audio(row["video_id"], start, clip.frames)
-        mel = log_mel(torch.from_numpy(samples.astype(np.float32) / 32768))
+        if self.train:
+            hidden = draw_noise(rng, noise, clip, N_MELS)
+            noisy = draw_cut(rng, clip, noise.flip, hidden.grayscale)
+            cuts = {"clean": draw_cut(rng, clip, noise.flip), "noisy": noisy}
+        else:
+            hidden, cuts = NO_NOISE, dict.fromkeys(("clean", "noisy"), central_cut(clip))
+        if self.raw:
+            sound: dict[str, Any] = {"samples": samples}
+        else:
+            sound = {"mel": log_mel(torch.from_numpy(samples.astype(np.float32) / 32768))}
         word = self.words.get(row["word"], UNKNOWN_WORD)
-        if not self.train:
-            view = eval_view(frames, clip)
-            return {"clean": view, "noisy": view, "mel": mel, "word": word, "row": draw.row} | _masks(NO_NOISE)
-        hidden = draw_noise(rng, noise, clip, N_MELS)
-        noisy = train_view(frames, rng, clip, noise.flip)
-        return {
-            "clean": train_view(frames, rng, clip, noise.flip),
-            "noisy": to_gray(noisy) if hidden.grayscale else noisy,
-            "mel": mel,
-            "word": word,
-            "row": draw.row,
-        } | _masks(hidden)
+        return _seen(frames, cuts, clip, self.raw) | sound | {"word": word, "row": draw.row} | _masks(hidden)
 
 
 class DetectionClips(Dataset[dict[str, Any]]):
     """Labelled clips in two views: clean for the frozen teacher, noisy for the student."""
 
-    def __init__(self, store: ClipStore, table: pd.DataFrame, recipe: Recipe, clean: bool = True) -> None:
+    def __init__(
+        self, store: ClipStore, table: pd.DataFrame, recipe: Recipe, clean: bool = True, raw: bool = False
+    ) -> None:
         """Serve the videos of ``table`` (rows of the store's index, with a 0/1 ``label``).
 
-        Without ``clean`` the teacher's view is left out; what else is drawn stays the same.
+        Without ``clean`` the teacher's view is left out; what else is drawn stays the same. ``raw`` as for
+        :class:`PretrainingClips`.
         """
+        self.raw = raw
         self.store, self.table, self.recipe, self.clean = store, usable(table, recipe), recipe, clean
         self._rows = _Rows(self.table, "video_id", "frames", "label")
 
@@ -108,17 +113,24 @@ class DetectionClips(Dataset[dict[str, Any]]):
         start = int(rng.integers(0, int(row["frames"]) - clip.frames + 1))
         frames = self.store.frames(row["video_id"], start, clip.frames)
         hidden = draw_noise(rng, noise, clip, N_MELS, noise.time_mask_stage2)
-        noisy = train_view(frames, rng, clip, noise.flip)
-        noisy = to_gray(noisy) if hidden.grayscale else noisy
-        seen = {"noisy": noisy, "label": int(row["label"]), "row": draw.row} | _masks(hidden)
-        return seen | ({"clean": train_view(frames, rng, clip, noise.flip)} if self.clean else {})
+        cuts = {"noisy": draw_cut(rng, clip, noise.flip, hidden.grayscale)}
+        if self.clean:
+            cuts["clean"] = draw_cut(rng, clip, noise.flip)
+        said = {"label": int(row["label"]), "row": draw.row}
+        return _seen(frames, cuts, clip, self.raw) | said | _masks(hidden)
 
 
 class ScoredClips(Dataset[dict[str, Any]]):
     """Every clip that the evaluation scores, in the eval view."""
 
-    def __init__(self, store: ClipStore, clips: pd.DataFrame, recipe: Recipe, frame_step: int = 1) -> None:
-        """Serve ``clips``: one row a clip, with ``video_id`` and ``start``; every ``frame_step``-th frame is shown."""
+    def __init__(
+        self, store: ClipStore, clips: pd.DataFrame, recipe: Recipe, frame_step: int = 1, raw: bool = False
+    ) -> None:
+        """Serve ``clips``: one row a clip, with ``video_id`` and ``start``; every ``frame_step``-th frame is shown.
+
+        ``raw`` as for :class:`PretrainingClips`.
+        """
+        self.raw = raw
         self.store, self.clips, self.recipe, self.frame_step = store, clips, recipe, frame_step
         self._rows = _Rows(clips, "video_id", "start", *(["label"] if "label" in clips else []))
 
@@ -130,7 +142,16 @@ class ScoredClips(Dataset[dict[str, Any]]):
         row, clip = self._rows[number], self.recipe.clip
         span = frames_spanned(clip, self.frame_step)
         frames = self.store.frames(row["video_id"], int(row["start"]), span)[:: self.frame_step]
-        return {"video": eval_view(frames, clip), "number": number} | {k: int(row[k]) for k in row if k == "label"}
+        said = {"number": number} | {k: int(row[k]) for k in row if k == "label"}
+        return _seen(frames, {"video": central_cut(clip)}, clip, self.raw) | said
+
+
+def _seen(frames: np.ndarray, cuts: Mapping[str, Cut], clip: ClipConfig, raw: bool) -> dict[str, np.ndarray]:
+    """The views of a clip by their names, or the clip itself with the views' draws."""
+    if raw:
+        return {"frames": frames} | {f"{name}{CUT}": cut.numbers() for name, cut in cuts.items()}
+    made = {cut: cut_view(frames, cut, clip) for cut in {*cuts.values()}}
+    return {name: made[cut] for name, cut in cuts.items()}
 
 
 def frames_spanned(clip: ClipConfig, frame_step: int = 1) -> int:

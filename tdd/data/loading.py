@@ -1,11 +1,17 @@
-"""Loader processes of torch, whose failures are told in a sentence and which never outlive their run."""
+"""Loader processes of torch, whose failures are told in a sentence and which never outlive their run.
+
+And the way of their batches to a device.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import cv2
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tdd.errors import TddError
@@ -70,3 +76,40 @@ def loader_sentence(error: Exception) -> str | None:
 
 def _begin(_: int) -> None:
     end_with_parent()
+    for library in (torch.set_num_threads, cv2.setNumThreads):  # the processes are as many as the recipe wants
+        library(1)
+
+
+def on_device(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
+    """Batches moved to a device; to a GPU each is copied while it still works on the batch before.
+
+    Args:
+        batches: tensors in dictionaries, however deep; in pinned memory where they are to be copied aside.
+        device: of the tensors that come out; on a CPU they are those that went in.
+    """
+    if device.type != "cuda":
+        yield from (_moved(batch, device) for batch in batches)
+        return
+    aside = torch.cuda.Stream(device)
+    for batch in batches:
+        with torch.cuda.stream(aside):
+            moved = _moved(batch, device)
+        working = torch.cuda.current_stream(device)
+        working.wait_stream(aside)
+        for tensor in _tensors(moved):
+            tensor.record_stream(working)  # its memory was asked for on the other stream, and is not to be reused there
+        yield moved
+
+
+def _moved(batch: Any, device: torch.device) -> Any:
+    if isinstance(batch, dict):
+        return {name: _moved(part, device) for name, part in batch.items()}
+    return batch.to(device, non_blocking=True) if isinstance(batch, Tensor) else batch
+
+
+def _tensors(batch: Any) -> Iterator[Tensor]:
+    for part in batch.values() if isinstance(batch, dict) else [batch]:
+        if isinstance(part, dict):
+            yield from _tensors(part)
+        elif isinstance(part, Tensor):
+            yield part

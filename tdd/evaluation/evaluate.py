@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from tdd.config import Recipe
-from tdd.data.augment import normalise
+from tdd.data.augment import normalise, views
 from tdd.data.clips import ScoredClips, in_order, loader, on_gpu
+from tdd.data.loading import on_device
 from tdd.data.store import LABELS, SIZES, ClipStore
 from tdd.errors import TddError
 from tdd.evaluation.selection import (
@@ -84,9 +85,11 @@ def score_clips(
     device = next(detector.parameters()).device
     numbers, logits, done = [], [], 0
     detector.eval()  # batch norm must not make a score depend on the other clips of its batch
-    for batch in loader(ScoredClips(store, clips, recipe, frame_step), in_order(len(clips), size), recipe):
-        logits.append(detector(normalise(batch["video"].to(device))).float().cpu())  # numpy has no bfloat16
-        numbers.append(batch["number"])
+    shown = ScoredClips(store, clips, recipe, frame_step, raw=device.type != "cpu")
+    for batch in on_device(loader(shown, in_order(len(clips), size), recipe), device):
+        video = views(batch, recipe.clip)["video"]
+        logits.append(detector(normalise(video)).float().cpu())  # numpy has no bfloat16
+        numbers.append(batch["number"].cpu())
         done += len(batch["number"])
         if progress:
             progress(done, len(clips))

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, scaled_rate
+from tdd.data.loading import on_device
 from tdd.data.store import LABELS
 from tdd.errors import TddError
 from tdd.machine.files import remove_partials, write_atomically
@@ -178,9 +179,9 @@ def fit(
 
     for epoch in range(len(stage.history), config.epochs):
         stage.train()
-        for index, batch in enumerate(_epoch(loaders, epoch)):
+        for index, batch in enumerate(on_device(_epoch(loaders, epoch), fabric.device)):
             try:
-                loss = model.training_step(fabric.to_device(batch), index)
+                loss = model.training_step(batch, index)
                 if not torch.isfinite(loss):
                     raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
                 fabric.backward(loss / parts)
@@ -197,8 +198,8 @@ def fit(
         if validation is not None:
             stage.eval()
             with torch.inference_mode():
-                for batch in validation:
-                    model.validation_step(fabric.to_device(batch))
+                for batch in on_device(validation, fabric.device):
+                    model.validation_step(batch)
         for sentence in stage.close_epoch(epoch, bare.param_groups[0]["lr"]):
             logging.getLogger(__name__).warning(sentence)
         _write_history(run, stage.history)

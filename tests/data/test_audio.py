@@ -35,3 +35,10 @@ def test_log_mel_ignores_loudness_and_is_bounded():
 
 def test_silence_is_finite():
     assert torch.isfinite(log_mel(torch.zeros(16_000))).all()
+
+
+def test_several_clips_at_once_are_each_by_itself():
+    clips = torch.randn(3, 1920) * torch.tensor([[0.001], [1.0], [30.0]])
+    together = log_mel(clips)
+    assert together.shape == (3, 1, 12, 80)
+    torch.testing.assert_close(together, torch.stack([log_mel(clip) for clip in clips]), atol=1e-6, rtol=0)

@@ -6,9 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tdd.config import ClipConfig, NoiseConfig
+from tdd.data.audio import log_mel
 from tdd.data.augment import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    Cut,
+    central_cut,
+    cut_view,
+    cut_views,
+    draw_cut,
     draw_noise,
     eval_view,
     mask_log_mel,
@@ -16,6 +22,7 @@ from tdd.data.augment import (
     normalise,
     to_gray,
     train_view,
+    views,
 )
 
 CLIP = ClipConfig(frames=25, canvas=64, crop=40, view_crop=36, input_size=24)
@@ -103,3 +110,40 @@ def test_masks_hide_exactly_what_they_name_and_align_across_modalities():
     expected[0, :, :, 10:20] = 0
     expected[1, :, 20:36] = 0
     np.testing.assert_array_equal(mel.numpy(), expected)
+
+
+@given(seed=st.integers(0, 2**32), sides=st.sampled_from([(40, 36, 24), (150, 140, 112), (30, 30, 30), (20, 12, 33)]))
+@settings(max_examples=40, deadline=None)
+def test_views_of_a_batch_are_those_of_its_clips_within_a_grey_level(seed, sides):
+    clip = ClipConfig(frames=3, crop=sides[0], view_crop=sides[1], input_size=sides[2])
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (4, 3, sides[0], sides[0], 3), dtype=np.uint8)
+    cuts = [draw_cut(rng, clip, 0.5, grayscale=bool(number % 2)) for number in range(3)] + [central_cut(clip)]
+    batch = cut_views(torch.from_numpy(frames), torch.from_numpy(np.stack([cut.numbers() for cut in cuts])), clip)
+    assert batch.dtype == torch.uint8
+    for view, stored, cut in zip(batch.numpy(), frames, cuts, strict=True):
+        assert np.abs(view.astype(int) - cut_view(stored, cut, clip)).max() <= 1
+
+
+def test_a_draw_of_a_batch_is_the_square_mirrored_and_grey_that_it_names():
+    clip = ClipConfig(frames=1, crop=6, view_crop=4, input_size=4)  # nothing is resized
+    frames = torch.randint(0, 256, (3, 1, 6, 6, 3), dtype=torch.uint8)
+    cuts = [Cut(0, 2, False), Cut(1, 0, True), Cut(2, 1, False, grayscale=True)]
+    seen = cut_views(frames, torch.from_numpy(np.stack([cut.numbers() for cut in cuts])), clip)[:, :, 0]
+    assert torch.equal(seen[0], frames[0, 0, 0:4, 2:6].permute(2, 0, 1))
+    assert torch.equal(seen[1], frames[1, 0, 1:5, 0:4].permute(2, 0, 1).flip(2))
+    grey = (frames[2, 0, 2:6, 1:5].double() @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)).round()
+    assert (seen[2].double() - grey).abs().max() <= 1
+
+
+def test_views_are_made_in_single_precision_and_finished_batches_are_left_alone():
+    clip = ClipConfig(frames=1, crop=6, view_crop=4, input_size=4)
+    samples = torch.randint(-9000, 9000, (2, 1280), dtype=torch.int16)
+    batch = {"frames": torch.randint(0, 256, (2, 1, 6, 6, 3), dtype=torch.uint8), "samples": samples}
+    batch |= {"clean_cut": torch.tensor([[0, 0, 0, 0], [1, 1, 1, 1]]), "label": torch.tensor([0, 1])}
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = views(batch, clip)
+    assert set(seen) == {"clean", "mel", "label"} and set(batch) == {"frames", "samples", "clean_cut", "label"}
+    for mel, one in zip(seen["mel"], samples, strict=True):
+        torch.testing.assert_close(mel, log_mel(one.float() / 32768), atol=1e-6, rtol=0)
+    assert views(seen, clip) == seen

@@ -1,9 +1,11 @@
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from tdd.config import load_recipe
+from tdd.data.augment import views
 from tdd.data.clips import (
     CompanionBatches,
     DetectionClips,
@@ -11,11 +13,13 @@ from tdd.data.clips import (
     EpochBatches,
     PairBatches,
     PretrainingClips,
+    ScoredClips,
     fixed_batches,
     loader,
     own_reals,
     pick_words,
 )
+from tdd.data.loading import Loader, on_device
 from tdd.errors import TddError
 from tests.stores import random_store
 
@@ -153,3 +157,42 @@ def test_too_little_data_is_refused(store):
     short = store.index.assign(frames=10)
     with pytest.raises(TddError, match="has 25 frames"):
         DetectionClips(store, short, RECIPE)
+
+
+@pytest.mark.parametrize("kind", ["train", "val", "labelled", "scored"])
+def test_a_stored_clip_and_its_draws_make_the_views_that_the_loader_makes(store, kind):
+    index = store.index
+    faces, films = (index[index["dataset"] == name] for name in ("LRW", "FaceForensics++"))
+    scored = films.assign(start=2)
+    build = {
+        "train": lambda raw: PretrainingClips(store, faces, RECIPE, train=True, raw=raw),
+        "val": lambda raw: PretrainingClips(store, faces, RECIPE, train=False, raw=raw),
+        "labelled": lambda raw: DetectionClips(store, films, RECIPE, raw=raw),
+        "scored": lambda raw: ScoredClips(store, scored, RECIPE, frame_step=1, raw=raw),
+    }[kind]
+    batches = [[3, 1], [0, 2]] if kind == "scored" else [[Draw(row, (7, row)) for row in (0, 5, 9, 2, 8, 1)]]
+    for made, stored in zip(loader(build(False), batches, RECIPE), loader(build(True), batches, RECIPE), strict=True):
+        assert stored["frames"].dtype == torch.uint8 and stored["frames"].shape[1:] == (25, 42, 42, 3)
+        seen = views(stored, RECIPE.clip)
+        assert set(seen) == set(made)
+        for name, values in made.items():
+            limit = 1 if name in ("clean", "noisy", "video") else 1e-6
+            assert (seen[name].double() - values.double()).abs().max() <= limit, name
+
+
+class Threads(torch.utils.data.Dataset):
+    def __getitem__(self, number):
+        return {"torch": torch.get_num_threads(), "opencv": cv2.getNumThreads()}
+
+
+def test_each_loader_process_computes_on_one_thread():
+    before = cv2.getNumThreads()
+    (batch,) = Loader(Threads(), [[0]], 1, False)
+    assert batch["torch"].item() == batch["opencv"].item() == 1
+    assert cv2.getNumThreads() == before
+
+
+def test_batches_for_a_cpu_are_handed_on_as_they_are():
+    batch = {"part": {"row": torch.arange(3)}, "name": "x"}
+    (moved,) = on_device([batch], torch.device("cpu"))
+    assert moved["part"]["row"] is batch["part"]["row"] and moved["name"] == "x"

@@ -1,13 +1,16 @@
 """What loader processes lack is told in a sentence: raised in the words that torch used in a real container."""
 
+import contextlib
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.utils.data import Dataset
 
-from tdd.data.loading import Loader
+from tdd.data import loading
+from tdd.data.loading import Loader, on_device
 from tdd.errors import TddError
 
 
@@ -65,3 +68,33 @@ def test_any_other_error_stays_as_it_is():
         load(ZeroDivisionError("division by zero"))
     with pytest.raises(RuntimeError, match="shared memory"):  # of no loader process
         load(RuntimeError("shared memory"), 0)
+
+
+def test_a_batch_for_a_gpu_is_copied_aside_and_waited_for_before_it_is_used(monkeypatch):
+    said = []
+
+    class Stream:
+        def __init__(self, name):
+            self.name = name
+
+        def wait_stream(self, other):
+            said.append(f"{self.name} waits for {other.name}")
+
+    class Kept(torch.Tensor):
+        def record_stream(self, stream):
+            said.append(f"kept for {stream.name}")
+
+    @contextlib.contextmanager
+    def on(stream):
+        said.append(f"on {stream.name}")
+        yield
+        said.append("back")
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: Stream("aside"))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Stream("main"))
+    monkeypatch.setattr(torch.cuda, "stream", on)
+    monkeypatch.setattr(loading, "_moved", lambda batch, _: said.append("copy") or batch)
+    batches = iter([{"part": {"row": torch.zeros(2).as_subclass(Kept)}, "name": "x"}] * 2)
+    moved = on_device(batches, SimpleNamespace(type="cuda"))
+    assert next(moved)["name"] == "x" and len(list(batches)) == 1  # no batch is fetched before it is asked for
+    assert said == ["on aside", "copy", "back", "main waits for aside", "kept for main"]
