@@ -51,36 +51,35 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
     """Data sets to a clip store."""
     from tdd.config import load_recipe
     from tdd.machine.progress import step
-    from tdd.preprocess.prepare import prepare
-    from tdd.preprocess.strays import unread_folders
 
     cluster, clip = _cluster(args), load_recipe(args.recipe, args.set).clip
-    for name, reason in unread_folders(args.root):
-        console.print(legible(f"  {name} {reason}."))
-    if args.landmarks == "auto":
-        _find_landmarks(args, console, cluster)
+    with step(legible(f"Looking for videos in {args.root}"), console):
+        # Here, for they take a second: the first line is to come at once.
+        from tdd.preprocess.catalog import read_catalog
+        from tdd.preprocess.faces import FaceSettings
+        from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
+        from tdd.preprocess.prepare import prepare
+        from tdd.preprocess.strays import unread_folders
+
+        finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
+        for name, reason in unread_folders(args.root):
+            console.print(legible(f"  {name} {reason}."))
+        catalog = read_catalog(args.root)
+        wanting = without_landmarks(args.root, args.out, catalog) if args.landmarks == "auto" else []
+    if wanting:
+        with step("Landmarks", console, "videos") as progress:
+            looked = find_landmarks(
+                args.root, args.out, finder, args.workers, progress, cluster, _report_fetch(console), wanting
+            )
+        console.print(f"Landmarks of {looked.found} videos found, {looked.refused} refused.")
     with step("Aligned faces", console, "videos") as progress:
-        done = prepare(args.root, args.out, clip, args.workers, progress, args.mean_face, cluster)
+        done = prepare(args.root, args.out, clip, args.workers, progress, args.mean_face, cluster, catalog)
     console.print(done.to_text())
 
 
 def _report_fetch(console: Console) -> Callable[[str, int, int], None]:
     """Says on the console how far a download is: name, bytes fetched, bytes in all."""
     return lambda name, fetched, total: console.print(f"  {name}: {fetched / 1e6:.0f} of {total / 1e6:.0f} MB fetched")
-
-
-def _find_landmarks(args: argparse.Namespace, console: Console, cluster: RayCluster | None) -> None:
-    from tdd.machine.progress import step
-    from tdd.preprocess.faces import FaceSettings
-    from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
-
-    finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
-    with step("Reading the lists", console):
-        wanting = without_landmarks(args.root, args.out)
-    if wanting:
-        with step("Landmarks", console, "videos") as progress:
-            done = find_landmarks(args.root, args.out, finder, args.workers, progress, cluster, _report_fetch(console))
-        console.print(f"Landmarks of {done.found} videos found, {done.refused} refused.")
 
 
 def inspect(args: argparse.Namespace, console: Console) -> None:
@@ -99,14 +98,16 @@ def inspect(args: argparse.Namespace, console: Console) -> None:
 def check_data(args: argparse.Namespace, console: Console) -> int:
     """Hold data sets against their official lists, or a store against its digests; the exit code is the verdict."""
     from tdd.machine.progress import step
-    from tdd.preprocess.check import check_root
-    from tdd.preprocess.check_text import print_check
 
     if (args.root is None) == (args.store is None):
         raise TddError("Give a data root, or a clip store with --store: one of the two.")
     if args.store:
         return _check_store(args, console)
-    with step("Opening every video", console) as progress:
+    with step(legible(f"Opening every video in {args.root}"), console) as progress:
+        # Here, for they take a second: the first line is to come at once.
+        from tdd.preprocess.check import check_root
+        from tdd.preprocess.check_text import print_check
+
         report = check_root(args.root, args.deep, args.workers, progress)
     print_check(report, console)
     _write_check(args.json, report.to_dict())
@@ -115,9 +116,10 @@ def check_data(args: argparse.Namespace, console: Console) -> int:
 
 def _check_store(args: argparse.Namespace, console: Console) -> int:
     from tdd.machine.progress import step
-    from tdd.preprocess.check_store import check_store, print_store_check
 
-    with step("Reading every stored array", console) as progress:
+    with step(legible(f"Reading every array in {args.store}"), console) as progress:
+        from tdd.preprocess.check_store import check_store, print_store_check
+
         report = check_store(args.store, args.workers, progress)
     print_store_check(report, console)
     _write_check(args.json, report.to_dict())
@@ -226,14 +228,18 @@ def show_weights(args: argparse.Namespace, console: Console) -> None:
 
 def predict(args: argparse.Namespace, console: Console) -> None:
     """Score a video, or each video of a folder."""
-    from tdd.evaluation.predict import write_table
     from tdd.machine.files import disk_errors_told, write_json
-    from tdd.plots.timeline import draw_timeline
+    from tdd.machine.progress import step
 
     if args.video.is_dir():
         _predict_folder(args, console)
         return
-    prediction = _scorer(args, console).score(args.video, args.landmarks)
+    with step(legible(f"Scoring {args.video}"), console):
+        # Here, for they take some seconds: the first line is to come at once.
+        from tdd.evaluation.predict import write_table
+        from tdd.plots.timeline import draw_timeline
+
+        prediction = _scorer(args, console).score(args.video, args.landmarks)
     console.print(prediction.to_text())
     if args.json:
         with disk_errors_told(args.json.parent):
@@ -258,16 +264,22 @@ def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
 
 
 def _predict_folder(args: argparse.Namespace, console: Console) -> None:
-    from tdd.evaluation.predict import predict_folder, write_table
     from tdd.machine.progress import step
 
     if args.json or args.png or not args.csv:
         raise TddError(f"{args.video} is a folder: give --csv FILE for its videos; --json and --png go with one video.")
-    scorer = _scorer(args, console)
+    with step(legible(f"Looking for videos in {args.video}"), console):
+        from tdd.evaluation.listing import find_videos
+
+        listing = find_videos(args.video)
+    for note in listing.notes:
+        console.print(legible(f"  {note}"))
+    with step("Loading the detector", console):
+        from tdd.evaluation.predict import predict_folder, write_table
+
+        scorer = _scorer(args, console)
     with step("Scoring the videos", console, "videos") as progress:
-        rows = predict_folder(
-            args.video, scorer, args.landmarks, progress, lambda note: console.print(legible(f"  {note}"))
-        )
+        rows = predict_folder(args.video, scorer, args.landmarks, progress, listing)
     write_table(rows, args.csv)
     failed = [row for row in rows if "reason" in row]
     console.print(f"{len(rows) - len(failed)} of {len(rows)} videos scored; {args.csv}")

@@ -18,7 +18,7 @@ from tdd.data.augment import eval_view, normalise
 from tdd.data.clips import on_gpu
 from tdd.data.video import FPS, VideoFile
 from tdd.errors import TddError
-from tdd.evaluation.listing import find_videos, pair_landmarks
+from tdd.evaluation.listing import Listing, find_videos, pair_landmarks
 from tdd.evaluation.prediction import DrivingClip, Prediction, mean_span
 from tdd.machine.console import legible
 from tdd.machine.files import disk_errors_told, sha256, whole_file
@@ -239,17 +239,17 @@ def predict_folder(
     scorer: VideoScorer,
     landmarks: Path | None = None,
     progress: Progress | None = None,
-    report: Callable[[str], None] | None = None,
+    listing: Listing | None = None,
 ) -> list[dict[str, Any]]:
     """Score every video below a folder; one that cannot be scored does not stop the rest.
 
     Args:
-        folder: searched as :func:`tdd.evaluation.listing.find_videos` does.
+        folder: of the videos.
         scorer: the detector.
         landmarks: folder with the same subfolders, where each video's landmarks lie under its name, as
             :func:`tdd.evaluation.listing.pair_landmarks` says; found in the videos when ``None``.
         progress: called with (videos done, videos in all).
-        report: told, sentence by sentence, what is passed over.
+        listing: the videos, as :func:`tdd.evaluation.listing.find_videos` gives them; looked for when ``None``.
 
     Returns:
         for each video, sorted by path, :meth:`Prediction.to_row` with ``video`` as path in the folder; or ``video`` and
@@ -258,10 +258,7 @@ def predict_folder(
     Raises:
         TddError: the folder holds no video, or landmarks are to be found and the networks for that cannot be loaded.
     """
-    listing = find_videos(folder)
-    if report:
-        for note in listing.notes:
-            report(note)
+    listing = find_videos(folder) if listing is None else listing
     videos = [path.relative_to(folder) for path in listing.videos]
     if not videos:
         raise TddError(" ".join([f"{folder} holds no video that FFmpeg opens.", *listing.notes]))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tdd.data.clip_files import save_array
 from tdd.errors import TddError
@@ -101,15 +102,21 @@ class Finding:
     """Videos whose landmarks were not; ``prepare`` sets them aside with the reason."""
 
 
-def without_landmarks(root: Path, out: Path) -> list[dict[str, Any]]:
+def without_landmarks(root: Path, out: Path, catalog: pd.DataFrame | None = None) -> list[dict[str, Any]]:
     """Catalog rows of the videos on the disk whose landmarks are neither given nor found, nor were looked for in vain.
 
     A video whose file has changed since is looked at again.
 
+    Args:
+        root: data root.
+        out: the store's folder.
+        catalog: of ``root``, as :func:`read_catalog` gives it; read when ``None``.
+
     Raises:
         TddError: as :func:`read_catalog`.
     """
-    return [row for row in catalog_rows(read_catalog(root)) if _is_open(root, out, row)]
+    rows = catalog_rows(read_catalog(root) if catalog is None else catalog)
+    return [row for row in rows if _is_open(root, out, row)]
 
 
 def _is_open(root: Path, out: Path, row: dict[str, Any]) -> bool:
@@ -136,6 +143,7 @@ def find_landmarks(
     progress: Progress | None = None,
     cluster: RayCluster | None = None,
     report: Report | None = None,
+    wanting: list[dict[str, Any]] | None = None,
 ) -> Finding:
     """Find the landmarks of every video below ``root`` that has none, and keep them in the clip store's folder.
 
@@ -150,17 +158,20 @@ def find_landmarks(
         progress: called with (videos done, videos in all).
         cluster: machines to spread the videos over; this one's processes when ``None``.
         report: told of downloads of weights.
+        wanting: the videos, as :func:`without_landmarks` gives them; looked for when ``None``.
 
     Raises:
         TddError: no data set, no write access, another ``prepare`` at work in ``out``, landmarks found in another way
             there, or packages or weights that cannot be had.
     """
     # Before the lock and the weights: where nothing is missing, neither is needed.
-    if not without_landmarks(root, out):
+    wanting = without_landmarks(root, out) if wanting is None else wanting
+    if not wanting:
         return Finding(0, 0)
     check_writable(out)
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
-        work = without_landmarks(root, out)  # again: another process may have finished before this one held the folder
+        # Again: another process may have finished before this one held the folder.
+        work = [row for row in wanting if _is_open(root, out, row)]
         try:
             plan = finder.plan(report)
         except TddError as error:

@@ -29,10 +29,19 @@ class Outcome:
     """It was stored by a version that did not keep which files it was made from."""
 
 
-def check_root(root: Path, out: Path, listed: list[dict[str, Any]], before: list[str], crop: int) -> None:
+def check_root(
+    root: Path, out: Path, listed: list[dict[str, Any]], before: list[str], stored: dict[str, dict[str, Any]]
+) -> None:
     """Keep the data root in the store, or compare it with the one that is kept there.
 
     A data root may be moved or copied. Its videos are then those of the store, by their sizes, or most of them are.
+
+    Args:
+        root: the data root.
+        out: the store's folder.
+        listed: rows of the catalog.
+        before: ids of the videos in the store's index.
+        stored: rows of the finished videos, by id (:func:`stored_rows`).
 
     Raises:
         TddError: the store was made from another root's videos.
@@ -40,7 +49,7 @@ def check_root(root: Path, out: Path, listed: list[dict[str, Any]], before: list
     place, own = out / ROOT, str(root.resolve())
     known = read_json(place)["root"] if place.is_file() else own
     if known != own:
-        shared = [(row, found) for row in listed if (found := finished_row(out, row["video_id"], crop))]
+        shared = [(row, found) for row in listed if (found := stored.get(row["video_id"]))]
         other = sum(_is_other_size(root / row["path"], found) for row, found in shared)
         if 2 * other > len(shared) or (before and not shared):
             what = (
@@ -59,10 +68,22 @@ def _is_other_size(path: Path, row: dict[str, Any]) -> bool:
     return bool(known) and is_there(path) and path.stat().st_size != known["bytes"]
 
 
+def stored_rows(out: Path, listed: list[dict[str, Any]], crop: int) -> dict[str, dict[str, Any]]:
+    """Rows of those listed videos that are complete in the store, by id; each is read from its file."""
+    return {row["video_id"]: found for row in listed if (found := finished_row(out, row["video_id"], crop))}
+
+
 def split_work(
-    root: Path, out: Path, listed: list[dict[str, Any]], crop: int
+    root: Path, out: Path, listed: list[dict[str, Any]], stored: dict[str, dict[str, Any]]
 ) -> tuple[list[Outcome], list[dict[str, Any]]]:
-    """What needs no work: videos that are plainly finished, and those whose name no store can hold; and all others."""
+    """What needs no work: videos that are plainly finished, and those whose name no store can hold; and all others.
+
+    Args:
+        root: the data root.
+        out: the store's folder.
+        listed: rows of the catalog.
+        stored: as :func:`stored_rows` gives them; emptied, for of a large data set they take much memory.
+    """
     done: list[Outcome] = []
     work = []
     for row in listed:
@@ -70,7 +91,7 @@ def split_work(
         if problem:
             done.append(Outcome(row, reason=problem))
             continue
-        found = finished_row(out, row["video_id"], crop)
+        found = stored.pop(row["video_id"], None)
         if found and _is_plainly_finished(root, out, row, found):
             done.append(Outcome(_refreshed(out, row, found)))
         else:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tdd.config import ClipConfig
-from tdd.data.clip_files import finished_row, save_array
+from tdd.data.clip_files import save_array
 from tdd.data.sound import NO_SOUND
 from tdd.data.store import (
     INDEX,
@@ -43,7 +43,7 @@ from tdd.preprocess.crops import face_crops, is_upright, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.finding import FOUND, found_in, landmark_file, landmarks_of
 from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
-from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work
+from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work, stored_rows
 from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import LANDMARK_FOLDER, count_frames, landmark_path, read_mean_face
 from tdd.preprocess.probe import why_missing
@@ -98,6 +98,7 @@ def prepare(
     progress: Progress | None = None,
     mean_face_file: Path | None = None,
     cluster: RayCluster | None = None,
+    catalog: pd.DataFrame | None = None,
 ) -> Prepared:
     """Fill a clip store from the data sets below ``root``.
 
@@ -119,28 +120,30 @@ def prepare(
         mean_face_file: the alignment's target, ``.npy`` of shape (68, 2), px of the canvas; computed from the training
             landmarks when ``None``.
         cluster: machines to spread the videos over; this one's processes when ``None``.
+        catalog: of ``root``, as :func:`tdd.preprocess.catalog.read_catalog` gives it; read when ``None``.
 
     Raises:
         TddError: no data set, a store of other settings or of another data root's videos in ``out``, another
             ``prepare`` at work there, a mean face that does not fit or is damaged, no space, no write access, a
             cluster that cannot be used, or no usable video.
     """
-    catalog = read_catalog(root)
+    catalog = read_catalog(root) if catalog is None else catalog
     given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
     if given is not None and not is_upright(given):
         raise TddError(f"{mean_face_file} is no upright face, eyes above the mouth; give another with --mean-face.")
     listed = catalog_rows(catalog)
     # Before the plan: a disk that is too small is told while nothing has been written.
-    unmade = [row for row in listed if not finished_row(out, row["video_id"], clip.crop)]
-    check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in unmade))
+    stored = stored_rows(out, listed, clip.crop)
+    in_use = bool(stored)
+    check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in listed if row["video_id"] not in stored))
     check_plan(out / PLAN, _plan(root, out, clip, given))
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
         remove_partials(out)
         before = ClipStore(out).index["video_id"].tolist() if (out / INDEX).is_file() else []
-        check_root(root, out, listed, before, clip.crop)
-        done, work = split_work(root, out, listed, clip.crop)
+        check_root(root, out, listed, before, stored)
+        done, work = split_work(root, out, listed, stored)
         if work:
-            target = _mean_face(root, out, catalog, clip.canvas, given, len(unmade) < len(listed))
+            target = _mean_face(root, out, catalog, clip.canvas, given, in_use)
             engine = cluster.engine(root, out) if cluster else local_engine
             one = partial(_prepare_one, root, out, target, clip)
             done += parallel_map(one, work, workers, progress, engine, _killed)

@@ -1,4 +1,5 @@
 import hashlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from tdd.cli import main
 from tdd.config import ClipConfig
 from tdd.data.video import read_audio
 from tdd.errors import TddError
+from tdd.preprocess import finished, layouts
 from tdd.preprocess.crops import mean_face
 from tdd.preprocess.landmarks import read_landmarks
 from tdd.preprocess.prepare import prepare
@@ -134,3 +136,24 @@ def test_wrong_landmarks_are_named(tmp_path, array, sentence):
     np.save(tmp_path / "landmarks" / "a.npy", array)
     with pytest.raises(TddError, match=sentence):
         read_landmarks(tmp_path, "a.mp4")
+
+
+def test_lists_and_finished_rows_are_read_once_a_call(root, tmp_path, monkeypatch):
+    lists, rows = Counter(), Counter()
+
+    def counted(function, counts, what):
+        def count(*args):
+            counts[args[what]] += 1
+            return function(*args)
+
+        return count
+
+    monkeypatch.setattr("tdd.preprocess.layouts.read_list", counted(layouts.read_list, lists, 0))
+    monkeypatch.setattr("tdd.preprocess.finished.finished_row", counted(finished.finished_row, rows, 1))
+    command = ["prepare", "--root", str(root), "--out", str(tmp_path / "store"), "--recipe", "tiny", "--workers", "1"]
+    assert main(command) == 0
+    lists.clear()
+    rows.clear()
+    assert main(command) == 0
+    assert set(lists.values()) == {1} and len(lists) == 4  # three splits of FaceForensics++, one list of Celeb-DF-v2
+    assert set(rows.values()) == {1} and len(rows) > 9
