@@ -15,35 +15,32 @@ from tdd.metrics.calibration import (
     reliability,
 )
 from tdd.metrics.comparison import Comparison, compare_areas, compare_systems, holm
-from tdd.metrics.intervals import (
-    Interval,
-    auc_interval,
-    bootstrap_auc,
-    delong_covariance,
-    newcombe_interval,
-    roc_band,
-)
+from tdd.metrics.covariance import AreaCovariance, area_covariance, delong_covariance
+from tdd.metrics.intervals import Interval, auc_interval, bootstrap_auc, newcombe_interval, roc_band
 from tdd.metrics.ranking import (
     RocCurve,
     auc,
     average_precision,
     equal_error_rate,
+    paired_share,
     partial_auc,
     roc_curve,
     tpr_at_fpr,
 )
 from tdd.metrics.scores import CLIP_COLUMNS, video_scores
-from tdd.metrics.seeds import compare_mean_areas, mean_area_interval
+from tdd.metrics.seeds import compare_mean_areas, mean_area_interval, paired_differences
 
 __all__ = [
     "BINS",
     "CLIP_COLUMNS",
     "EQUAL_CLASSES",
     "UNCALIBRATED",
+    "AreaCovariance",
     "Calibration",
     "Comparison",
     "Interval",
     "RocCurve",
+    "area_covariance",
     "auc",
     "auc_interval",
     "average_precision",
@@ -59,6 +56,8 @@ __all__ = [
     "holm",
     "mean_area_interval",
     "newcombe_interval",
+    "paired_differences",
+    "paired_share",
     "partial_auc",
     "reliability",
     "roc_band",

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from tdd.errors import TddError
+from tdd.metrics.covariance import AreaCovariance, Covariance, area_covariance
 from tdd.metrics.inputs import check_level, split_classes
-from tdd.metrics.intervals import delong_covariance, newcombe_interval
+from tdd.metrics.intervals import newcombe_interval
+from tdd.metrics.spread import NO_SPREAD, Spread
 
-_NO_SPREAD = 1e-12
+_FIRST_MINUS_SECOND = np.array([1.0, -1.0])
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,25 @@ class Comparison:
     p_value: float
     level: float
     method: str
-    """``delong``, or ``newcombe`` where DeLong's variance is zero."""
+    """As :class:`tdd.metrics.covariance.AreaCovariance` has it, ``+seeds`` where seeds have a part, or ``newcombe``
+    where that variance is zero."""
 
 
-def compare_areas(labels: ArrayLike, first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Comparison:
+def compare_areas(
+    labels: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    level: float = 0.95,
+    *,
+    targets: ArrayLike | None = None,
+    method: Covariance | None = None,
+) -> Comparison:
     """Whether two systems, scored on the same videos, differ in AUC (two-sided).
 
-    The paired test of DeLong et al., Biometrics 44 (1988) 837-845: the difference against the standard error that
-    follows from both variances and the covariance. Where that is zero (both rank perfectly, say), the limits are those
-    of two independent score intervals, squared and added (Newcombe, Statistics in Medicine 17 (1998) 873-890), and the
+    The difference against the standard error that follows from both variances and the covariance: over targets
+    (Obuchowski, Biometrics 53 (1997) 567-578; Student's t), or over videos taken for independent (DeLong et al.,
+    Biometrics 44 (1988) 837-845; normal law). Where that is zero (both rank perfectly, say), the limits are those of
+    two independent score intervals, squared and added (Newcombe, Statistics in Medicine 17 (1998) 873-890), and the
     p-value follows from their width: wider than need be, but never certain.
 
     It tells how far the difference may be due to the choice of test videos. What another training run would change is
@@ -47,28 +59,36 @@ def compare_areas(labels: ArrayLike, first: ArrayLike, second: ArrayLike, level:
         first: scores of one system, shape (N,).
         second: scores of the other on the same videos, shape (N,).
         level: coverage aimed at, in (0, 1).
+        targets: what belongs together has the same entry, shape (N,).
+        method: see :func:`tdd.metrics.covariance.area_covariance`.
 
     Raises:
-        TddError: lengths differ, a score is not finite, a class holds fewer than two videos, or ``level`` is not in
-            (0, 1).
+        TddError: lengths differ, a score is not finite, a class holds fewer than two videos or targets, or ``level`` is
+            not in (0, 1).
     """
     check_level(level)
-    fakes, reals = split_classes(labels, first)
+    split_classes(labels, first)
     split_classes(labels, second)  # refuses other lengths before they are stacked
-    areas, covariance = delong_covariance(labels, np.stack([np.asarray(first, float), np.asarray(second, float)]))
-    one, two = float(areas[0]), float(areas[1])
-    difference, z = one - two, float(norm.ppf((1 + level) / 2))
-    # Rounding may leave a little less than zero where both systems rank alike.
-    spread = float(np.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
-    down = up = z * spread
-    method = "delong" if spread > _NO_SPREAD else "newcombe"
-    if method == "newcombe":
-        a, b = (newcombe_interval(min(max(area, 0.0), 1.0), len(fakes), len(reals), level) for area in (one, two))
-        down, up = float(np.hypot(one - a.low, b.high - two)), float(np.hypot(a.high - one, two - b.low))
+    scores = np.stack([np.asarray(first, float), np.asarray(second, float)])
+    found = area_covariance(labels, scores, targets, method)
+    one, two = map(float, found.areas)
+    spread = Spread(max(0.0, float(_FIRST_MINUS_SECOND @ found.covariance @ _FIRST_MINUS_SECOND)), found.freedom)
+    if spread.error < NO_SPREAD:
+        return _newcombe_comparison(one, two, found, level)
+    half = spread.half_width(level)
+    return Comparison(
+        one, two, one - two, one - two - half, one - two + half, spread.p_value(one - two), level, found.method
+    )
+
+
+def _newcombe_comparison(one: float, two: float, found: AreaCovariance, level: float) -> Comparison:
+    a, b = (newcombe_interval(min(max(area, 0.0), 1.0), found.fakes, found.reals, level) for area in (one, two))
+    down, up = float(np.hypot(one - a.low, b.high - two)), float(np.hypot(a.high - one, two - b.low))
+    difference, z = one - two, norm.ppf((1 + level) / 2)
     # Newcombe's sides differ: the one towards zero makes p < 1 - level just where the interval excludes zero.
     towards_zero = down if difference > 0 else up
     p_value = float(2 * norm.sf(abs(difference) / towards_zero * z)) if difference else 1.0
-    return Comparison(one, two, difference, difference - down, difference + up, p_value, level, method)
+    return Comparison(one, two, difference, difference - down, difference + up, p_value, level, "newcombe")
 
 
 def compare_systems(first: pd.DataFrame, second: pd.DataFrame, level: float = 0.95) -> Comparison:
@@ -78,6 +98,8 @@ def compare_systems(first: pd.DataFrame, second: pd.DataFrame, level: float = 0.
         first: one system's videos: indexed by ``video_id``, with ``label`` and ``logit``.
         second: the other's, the same videos.
         level: coverage aimed at, in (0, 1).
+
+    Videos count as independent; :func:`compare_areas` takes targets.
 
     Raises:
         TddError: the tables do not hold the same videos with the same labels, each once; or as :func:`compare_areas`.

@@ -37,6 +37,26 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     return float(above / (len(fakes) * len(reals)))
 
 
+def paired_share(fakes: ArrayLike, reals: ArrayLike) -> float:
+    """P(a fake scores above the real that it was made from) + P(tie) / 2.
+
+    An area also holds how far targets lie apart, which a pair has in common: this number does not.
+
+    Args:
+        fakes: scores, shape (P,).
+        reals: scores of the real that each was made from, shape (P,).
+
+    Raises:
+        TddError: lengths differ, there is no pair, or a score is not finite.
+    """
+    one, two = np.asarray(fakes, float), np.asarray(reals, float)
+    if one.ndim != 1 or one.shape != two.shape or not len(one):
+        raise TddError(f"Pairs are two lists of one length, at least one pair; got shapes {one.shape} and {two.shape}.")
+    if not (np.isfinite(one).all() and np.isfinite(two).all()):
+        raise TddError("Some scores of pairs are not finite; mend the detector.")
+    return float(((one > two) + (one == two) / 2).mean())
+
+
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     """True against false positive rate at every distinct score, from the strictest threshold to the loosest.
 

@@ -26,14 +26,29 @@ def test_one_seed_is_the_interval_and_the_test_of_one_run():
 
 
 def test_the_interval_by_its_formula():
+    """Sample variance over seeds by S, and the mean covariance of two different seeds; t by Satterthwaite."""
     runs = drawn(np.random.default_rng(1), [0.5, 1.0, 1.6])
     areas = np.array([auc(LABELS, run) for run in runs])
-    over_videos, over_seeds = delong_covariance(LABELS, runs)[1].mean(), areas.var(ddof=1) / 3
+    covariance, over_seeds = delong_covariance(LABELS, runs)[1], areas.var(ddof=1) / 3
+    over_videos = np.mean([covariance[i, j] for i in range(3) for j in range(3) if i != j])
     freedom = (over_videos + over_seeds) ** 2 / (over_seeds**2 / 2)
     half = t.ppf(0.975, freedom) * np.sqrt(over_videos + over_seeds) / (areas.mean() * (1 - areas.mean()))
     found = mean_area_interval(LABELS, runs)
     assert found.value == pytest.approx(areas.mean())
     assert (found.low, found.high) == pytest.approx(expit(logit(areas.mean()) + np.array([-half, half])))
+
+
+def test_two_seeds_square_and_add_their_half_widths_and_the_p_value_follows():
+    first, second = (drawn(np.random.default_rng(seed), means) for seed, means in ((1, [0.5, 1.0]), (2, [0.9, 1.1])))
+    areas, covariance = delong_covariance(LABELS, [*first, *second])
+    shared = sum(covariance[i, j] - covariance[i, j + 2] for i, j in ((0, 1), (1, 0)))
+    shared += sum(covariance[i + 2, j + 2] - covariance[i + 2, j] for i, j in ((0, 1), (1, 0)))
+    differences = areas[:2] - areas[2:]
+    half = np.hypot(norm.ppf(0.975) * np.sqrt(max(0, shared / 2)), t.ppf(0.975, 1) * differences.std(ddof=1) / 2**0.5)
+    found = compare_mean_areas(LABELS, first, second)
+    assert (found.low, found.high) == pytest.approx(differences.mean() + np.array([-half, half]))
+    edge = compare_mean_areas(LABELS, first, second, 1 - found.p_value)
+    assert min(abs(edge.low), abs(edge.high)) == pytest.approx(0, abs=1e-7)
 
 
 def test_equal_runs_are_no_wider_than_one():
