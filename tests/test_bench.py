@@ -42,7 +42,7 @@ def test_the_plain_networks_compute_what_ours_do(name):
     simple = plain(copy.deepcopy(network))
     assert [type(part).__name__ for part in simple.modules() if type(part).__name__.startswith("Plain")]
     video = torch.randn(2, 3, 25, 32, 32)
-    torch.testing.assert_close(simple.train()(video), network.train()(video), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(simple.train()(video), network.train()(video), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(gradients(simple, video), gradients(network, video), rtol=1e-3, atol=1e-6)
 
 
