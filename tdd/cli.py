@@ -12,6 +12,7 @@ import tdd
 from tdd import commands
 from tdd.errors import TddError
 from tdd.machine.console import legible, make_console, replace_unknown_characters
+from tdd.machine.limits import NO_MEMORY, out_of_memory
 from tdd.machine.stopping import TERMINATED, Terminated, termination_raised
 
 USER_ERROR = 2
@@ -55,8 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     recipe = parsers.add_parser("recipe", help="show a recipe: every value, where it comes from, what it means")
     recipe.add_argument("action", choices=["show"])
-    recipe.add_argument("recipe", nargs="?", default="paper", help="a recipe's name or file (default: paper)")
-    _add_settings(recipe)
+    _add_recipe(recipe, "recipe", nargs="?")
     recipe.set_defaults(run=commands.show_recipe)
 
     _add_evaluate(parsers)
@@ -77,8 +77,7 @@ def _add_prepare(parsers: Any) -> None:
     prepare = parsers.add_parser("prepare", help="data sets in their owners' layouts to a store of aligned clips")
     prepare.add_argument("--root", type=Path, required=True, help="data root (data/README.md)")
     prepare.add_argument("--out", type=Path, required=True, help="folder of the clip store")
-    prepare.add_argument("--recipe", default="paper", help="a recipe's name or file; gives size and frame rate")
-    _add_settings(prepare)
+    _add_recipe(prepare, "--recipe", "; gives size and frame rate")
     prepare.add_argument(
         "--mean-face",
         type=Path,
@@ -96,8 +95,7 @@ def _add_study(parsers: Any) -> None:
     study.add_argument("name", metavar="NAME", help="table, ssl-weight, audit or ablation")
     study.add_argument("--store", type=Path, required=True, help="folder of the clip store")
     study.add_argument("--out", type=Path, required=True, help="folder of all runs; studies in one folder share them")
-    study.add_argument("--recipe", default="paper", help="a recipe's name or file (default: paper)")
-    _add_settings(study)
+    _add_recipe(study, "--recipe")
     study.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the study, by id (default: all)")
     study.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one set of runs for each")
     _add_workers(study)
@@ -208,7 +206,8 @@ def _add_predict(parsers: Any) -> None:
     predict.set_defaults(run=commands.predict)
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_recipe(parser: argparse.ArgumentParser, name: str, use: str = "", **how: Any) -> None:
+    parser.add_argument(name, default="paper", help=f"a recipe's name or file{use} (default: paper)", **how)
     parser.add_argument(
         "--set",
         nargs="+",
@@ -280,6 +279,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # what no command foresees: a path of another user, a name that is too long
         said = f"{error.filename or 'a file'} cannot be used ({error.strerror or error})."
         make_console(stderr=True).print(f"tdd: {legible(said)}", style="red")
+        return USER_ERROR
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        make_console(stderr=True).print(f"tdd: {NO_MEMORY} ({legible(str(error))}).", style="red")
         return USER_ERROR
     except KeyboardInterrupt:
         said = "Interrupted; the same command goes on from here." if "resumes" in args else "Interrupted."

@@ -99,3 +99,12 @@ def test_ctrl_c_promises_only_what_holds(arguments, goes_on, capsys, monkeypatch
     assert main(arguments) == 130
     said = capsys.readouterr().err
     assert said.startswith("Interrupted") and ("goes on" in said) == goes_on
+
+
+def test_too_little_memory_is_one_sentence(capsys, monkeypatch):
+    def hungry(*_):
+        raise MemoryError("a.mp4")
+
+    monkeypatch.setattr("tdd.commands.show_recipe", hungry)
+    assert main(["recipe", "show", "demo"]) == 2
+    assert "not enough memory" in sentence(capsys)

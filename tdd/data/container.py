@@ -12,9 +12,13 @@ from av.stream import Disposition
 
 from tdd.data.whole import is_cut_short
 from tdd.errors import TddError
+from tdd.machine.limits import lacks_memory, out_of_memory
 
 _OPTIONS = {"protocol_whitelist": "file"}
 """A play list in a video's clothes fetches nothing."""
+
+_PICTURES = 2
+"""Pictures, RGB, for which memory must be left where a decoder's error is held against its file."""
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 _LAST = Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired
@@ -27,16 +31,30 @@ def open_media(path: Path | str) -> Iterator[Any]:
 
     Raises:
         TddError: the file cannot be opened or read.
+        MemoryError: there is not enough memory for it.
     """
     try:
         # "file:" so that no part of a name is taken for a protocol; tags in other encodings than UTF-8 are no reason
         # to refuse a video.
         with av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace") as container:
-            yield container
+            try:
+                yield container
+            except av.FFmpegError as error:
+                # Some decoders, that of H.264 for one, say "invalid data" where they find no memory. Asked here, while
+                # the decoder holds what it took.
+                if out_of_memory(error) or lacks_memory(_PICTURES * _picture_bytes(container)):
+                    raise MemoryError(f"{path}: {error}") from error
+                raise
     except (av.FFmpegError, OSError) as error:
         raise TddError(
             f"{path} cannot be decoded ({error.strerror or error}); copy it again from its source."
         ) from error
+
+
+def _picture_bytes(container: Any) -> int:
+    """Of a file's largest picture as RGB; of a file without one, some."""
+    known = [stream.codec_context for stream in container.streams.video if stream.codec_context is not None]
+    return max([3 * codec.width * codec.height for codec in known] + [2**20])
 
 
 def video_stream(container: Any, path: Path | str) -> Any:

@@ -10,8 +10,10 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer, Type
 
 from tdd.errors import TddError
+from tdd.machine.limits import out_of_memory
 
 NARROWEST = Fraction(1, 8)
 """A pixel narrower than this share of its height, or lower than this share of its width, is taken for damage."""
@@ -20,6 +22,9 @@ OBLIQUE = 0.0175
 """Of a display matrix: how large what should be 0 may be beside what should be 1; a turn by one degree."""
 
 _MOST_GRAPHS = 8
+
+_NAMELESS = sorted(set(range(64)) - {kind.value for kind in Type})
+"""FFmpeg's numbers of kinds of data beside a frame that PyAV does not know; FFmpeg 8 has 32 kinds."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,6 @@ class Orientation:
         if max(abs(a), abs(d)) <= OBLIQUE * min(abs(b), abs(c)):
             return cls(True, c < 0, b < 0)
         raise ValueError
-
-    @classmethod
-    def of_turn(cls, degrees: int) -> Orientation:
-        """A turn against the clock by a multiple of 90 degrees; none for any other number."""
-        turns = {90: cls(True, False, True), 180: cls(False, True, True), -90: cls(True, True, False)}
-        return turns.get(degrees, turns[180] if degrees == -180 else cls())
 
 
 class Screen:
@@ -123,6 +122,8 @@ class Screen:
             source.push(frame)
             pixels: np.ndarray = sink.pull().to_ndarray()
         except (av.FFmpegError, ValueError) as error:
+            if out_of_memory(error):
+                raise
             raise TddError(
                 f"{self.path}: a frame of {frame.width} x {frame.height} px ({frame.format.name}) cannot be shown "
                 f"({error}); convert the video with ffmpeg."
@@ -130,13 +131,9 @@ class Screen:
         return pixels
 
     def _orientation(self, frame: Any) -> Orientation:
-        try:
-            matrix = frame.side_data.get("DISPLAYMATRIX")
-        except ValueError:  # beside data of a kind that PyAV has no name for, it tells the turn alone
-            return Orientation.of_turn(frame.rotation)
-        if matrix is None:
+        values = _display_matrix(frame)
+        if values is None:
             return Orientation()
-        values = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)
         try:
             return Orientation.of_matrix(values)
         except ValueError as error:
@@ -146,8 +143,30 @@ class Screen:
             ) from error
 
 
-def _graph(frame: Any, orientation: Orientation, own: tuple[int, int], size: tuple[int, int]) -> tuple[Any, Any, Any]:
-    """FFmpeg's filters for frames like this one: the graph, its entry and its exit."""
+def _display_matrix(frame: Any) -> np.ndarray | None:
+    """How a frame is to be laid, as FFmpeg keeps it, int32 of shape (3, 3); ``None`` where the frame does not say."""
+    # Not frame.side_data, which would be kept by the frame that it keeps: such frames stay in memory until Python looks
+    # for circles, often not within a film.
+    try:
+        beside = SideDataContainer(frame)  # type: ignore[call-arg]
+    except ValueError:
+        beside = SideDataContainer(_with_named_data(frame))  # type: ignore[call-arg]
+    matrix = beside.get("DISPLAYMATRIX")
+    return None if matrix is None else np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)
+
+
+def _with_named_data(frame: Any) -> Any:
+    """The frame without data of kinds that PyAV has no name for (Exif, say): it gives all of a frame's data or none."""
+    graph, source = _begun_graph(frame)
+    cleared = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in _NAMELESS]
+    chain = [source, *cleared, graph.add("buffersink")]
+    graph.link_nodes(*chain).configure()
+    source.push(frame)
+    return chain[-1].pull()
+
+
+def _begun_graph(frame: Any) -> tuple[Any, Any]:
+    """FFmpeg's graph of filters for frames like this one, and its entry."""
     graph = av.filter.Graph()
     graph.threads = 1
     source = graph.add(
@@ -155,6 +174,12 @@ def _graph(frame: Any, orientation: Orientation, own: tuple[int, int], size: tup
         f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1:pixel_aspect=1/1:"
         f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
     )
+    return graph, source
+
+
+def _graph(frame: Any, orientation: Orientation, own: tuple[int, int], size: tuple[int, int]) -> tuple[Any, Any, Any]:
+    """FFmpeg's filters that show frames like this one: the graph, its entry and its exit."""
+    graph, source = _begun_graph(frame)
     chain = [source]
     if orientation.transposed:
         chain.append(graph.add("transpose", "dir=cclock_flip"))

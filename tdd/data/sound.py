@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from tdd.data.container import open_media, sound_stream
+from tdd.machine.limits import out_of_memory
 
 JOIN_SLACK = Fraction(1, 50)
 """Seconds, half a frame: a block of sound may miss the end of the one before by that and still be joined to it."""
@@ -107,7 +108,9 @@ class SoundTrack:
                 if packet.pts is not None:
                     time = packet.pts * Fraction(packet.time_base)
                 frames = packet.decode()
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                if out_of_memory(error):
+                    raise
                 self._note(f"is damaged {max(0.0, float(time - self.start)):.2f} s after the first frame")
                 continue
             yield from frames

@@ -22,6 +22,7 @@ from tdd.evaluation.listing import Listing, find_videos, pair_landmarks
 from tdd.evaluation.prediction import DrivingClip, Prediction, mean_span
 from tdd.machine.console import legible
 from tdd.machine.files import disk_errors_told, sha256, whole_file
+from tdd.machine.limits import NO_MEMORY, out_of_memory
 from tdd.machine.parallel import Progress
 from tdd.metrics import UNCALIBRATED
 from tdd.metrics.kept_calibration import known_calibration
@@ -31,6 +32,7 @@ from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import eye_distance, read_mean_face, read_points
 from tdd.preprocess.quality import CropWatch, doubts
+from tdd.preprocess.set_aside import reason_of
 from tdd.weights.checkpoints import WEIGHTS, Weights, import_weights
 from tdd.weights.detector import load_detector
 
@@ -272,8 +274,8 @@ def predict_folder(
             if isinstance(given, TddError):
                 raise given
             row = scorer.score(folder / name, given).to_row()
-        except TddError as error:
-            row = {"reason": legible(str(error))}
+        except Exception as error:
+            row = {"reason": f"{NO_MEMORY}." if out_of_memory(error) else reason_of(error)}
         rows.append(row | {"video": legible(name.as_posix())})
         if progress:
             progress(len(rows), len(videos))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ NETWORK_BYTES = 2**31
 
 PROCESSES_A_CORE = 2
 """More only get in one another's way; with two, one computes while the other waits for the disk."""
+
+NO_MEMORY = "There is not enough memory; close other programs, use fewer workers, or take a machine with more of it"
 
 _OPENCV_NO_MEMORY = -4  # cv::Error::StsNoMem
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
@@ -119,6 +122,15 @@ def out_of_memory(error: BaseException) -> bool:
         or "can't allocate memory" in str(cause)  # torch's on a CPU, a bare RuntimeError
         for cause in _causes(error)
     )
+
+
+def lacks_memory(size: int) -> bool:
+    """Whether ``size`` more bytes of memory cannot be had now. They are asked for and given back, not written to."""
+    try:
+        mmap.mmap(-1, size).close()
+    except (OSError, MemoryError):
+        return True
+    return False
 
 
 def limit_reached(error: BaseException) -> str | None:

@@ -161,7 +161,8 @@ def _apart(workers: int | None, pieces: int) -> Pool:
 
 
 def _killed(files: Sequence[tuple[str, bool]]) -> list[Trouble]:
-    return [(path, "ends the process that decodes it; copy it again from its source") for path, _ in files]
+    said = "ends the process that opens it, or needs more memory than there is; copy it again from its source"
+    return [(path, said) for path, _ in files]
 
 
 def _probe(root: Path, deep: bool, files: Sequence[tuple[str, bool]]) -> list[Trouble]:

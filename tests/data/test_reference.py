@@ -1,7 +1,10 @@
 """Frames as the ffmpeg program shows them: pixels within 2 grey levels, and the same times."""
 
+import gc
+import struct
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -239,12 +242,48 @@ def test_a_display_matrix_is_an_orientation(matrix, expected):
     assert Orientation.of_matrix(np.array(matrix)) == expected
 
 
-@pytest.mark.parametrize("turn", [90, 180, -90, -180, 0])
-def test_a_turn_alone_is_an_orientation(turn):
-    radians = np.deg2rad(turn)
-    # FFmpeg's angle runs against the clock: (1, 0) goes to (cos, -sin), with y downwards.
-    matrix = np.rint(65536 * np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]]))
-    assert Orientation.of_turn(turn) == Orientation.of_matrix(matrix)
+def with_exif(source, path, orientation=0):
+    """Copy a film of JPEGs, an Exif block with an orientation (0: none) put into each."""
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    with av.open(str(source)) as film, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux():
+            if packet.dts is None:
+                continue
+            start, rest = bytes(packet)[:2], bytes(packet)[2:]
+            copy = av.Packet(start + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + rest)
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.stream, copy.duration, copy.is_keyframe = stream, packet.duration, True
+            out.mux(copy)
+    return path
+
+
+def test_a_frame_is_mirrored_whatever_else_lies_beside_it(tmp_path):
+    jpegs = ["-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj444p"]
+    plain = made(tmp_path, "plain.mov", *picture("64x48", 0.08), *jpegs)
+    upright = np.array(read(plain)[0])
+    marked = with_exif(plain, tmp_path / "marked.mov")
+    assert np.array_equal(read(marked)[0], upright)
+    mirrored = made(tmp_path, "mirrored.mov", "-display_hflip", "-i", marked, "-c", "copy")
+    assert largest_difference(read(mirrored)[0], upright[:, :, ::-1]) <= LEVELS
+    # 2: mirrored, 6: to be turned with the clock
+    assert largest_difference(read(with_exif(plain, tmp_path / "2.mov", 2))[0], upright[:, :, ::-1]) <= LEVELS
+    turned_by_exif = read(with_exif(plain, tmp_path / "6.mov", 6))[0]
+    assert largest_difference(turned_by_exif, np.rot90(upright, -1, (1, 2))) <= LEVELS
+
+
+def test_frames_leave_memory_without_a_search_for_circles(tmp_path):
+    path = encode(tmp_path / "a.mp4", [np.zeros((48, 64, 3), np.uint8)] * 12, rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        for frame in VideoFile(path).shown("timestamps"):
+            frame.rgb()
+        left = [thing for thing in gc.get_objects() if isinstance(thing, av.VideoFrame)]
+        assert len(left) <= 1  # the last, which "frame" still names
+    finally:
+        gc.enable()
 
 
 def test_a_picture_that_is_to_be_shown_askew_is_refused(tmp_path):

@@ -272,6 +272,23 @@ def test_two_videos_do_not_share_landmarks_in_silence(world, tmp_path):
     assert all("score" in row for row in predict_folder(tmp_path / "v", scorer, tmp_path / "landmarks/v"))
 
 
+def test_whatever_one_video_raises_the_others_are_scored(world, tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        add_video(tmp_path, f"v/{name}.mp4", 30)
+    whole = VideoScorer.score
+    errors = {"a.mp4": ZeroDivisionError("by zero"), "b.mp4": MemoryError("8K")}
+
+    def score(self, path, landmarks=None):
+        if path.name in errors:
+            raise errors[path.name]
+        return whole(self, path, landmarks)
+
+    monkeypatch.setattr(VideoScorer, "score", score)
+    rows = predict_folder(tmp_path / "v", VideoScorer(world[2]), tmp_path / "landmarks/v")
+    assert rows[0]["reason"].startswith("ZeroDivisionError: by zero") and "not enough memory" in rows[1]["reason"]
+    assert "score" in rows[2]
+
+
 def test_a_folder_of_nothing_usable_is_an_error_with_its_table(world, tmp_path, capsys):
     add_video(tmp_path, "short.mp4", 10)
     given = ["predict", str(tmp_path), "--checkpoint", str(world[2]), "--landmarks", str(tmp_path / "landmarks")]

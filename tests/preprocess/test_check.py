@@ -373,7 +373,8 @@ def test_a_decoder_that_ends_its_process_costs_one_video(tmp_path, monkeypatch):
     monkeypatch.setattr("tdd.preprocess.check._probe", probe_that_dies)
     told = dict(only(check_root(tmp_path, deep=True, workers=1)).unreadable)
     assert told == {
-        "DFDC/dfdc_train_part_0/a.mp4": "ends the process that decodes it; copy it again from its source",
+        "DFDC/dfdc_train_part_0/a.mp4": "ends the process that opens it, or needs more memory than there is; copy it "
+        "again from its source",
         "DFDC/test/videos/x.mp4": "is empty",
     }
 
