@@ -14,6 +14,7 @@ from tdd.errors import TddError
 from tdd.names import SPLITS
 from tdd.preprocess.folders import is_folder, is_there
 from tdd.preprocess.layouts import READERS, Video
+from tdd.preprocess.naming import folded_name
 from tdd.preprocess.strays import resembled, unread_folders
 
 
@@ -77,16 +78,21 @@ def catalog_rows(catalog: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def require_unique(videos: Iterable[Video]) -> None:
-    """Check that no video is listed twice.
+    """Check that no video is listed twice, and that a clip store can hold all of them on any disk.
 
     Raises:
-        TddError: one is, in one split or in two.
+        TddError: one is, in one split or in two; or the ids of two differ only in capitals and small letters.
     """
     known: dict[str, Video] = {}
     for video in videos:
-        other = known.setdefault(video.video_id, video)
+        other = known.setdefault(folded_name(video.video_id), video)
         if other is video:
             continue
+        if other.video_id != video.video_id:
+            raise TddError(
+                f"The names of {other.path} and {video.path} differ only in capitals and small letters, which disks of "
+                "macOS and Windows take for one name; rename or remove one, on the list too."
+            )
         where = " and ".join(dict.fromkeys((other.split, video.split)))
         if other.path != video.path:
             raise TddError(

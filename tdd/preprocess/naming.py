@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path, PurePath
 
@@ -23,6 +24,11 @@ RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("c
 def same_name(name: str) -> str:
     """The one spelling (NFC) by which names are compared and videos are called."""
     return unicodedata.normalize("NFC", name)
+
+
+def folded_name(name: str) -> str:
+    """The spelling by which disks compare names that do not tell capitals from small letters (macOS, Windows)."""
+    return name.lower() if name.isascii() else same_name(same_name(name).casefold())
 
 
 def on_disk(folder: Path, name: PurePath | str) -> Path:
@@ -47,7 +53,7 @@ def on_disk(folder: Path, name: PurePath | str) -> Path:
 
 def _spelled(folder: Path, name: str) -> str:
     try:
-        spellings = _names(folder, folder.stat().st_mtime_ns).get(same_name(name), [name])
+        spellings = _names(folder, folder.stat().st_mtime_ns, same_name).get(same_name(name), [name])
     except OSError:  # no folder there, or one that cannot be read: what opens the file tells it
         return name
     if len(spellings) > 1:
@@ -58,11 +64,22 @@ def _spelled(folder: Path, name: str) -> str:
     return spellings[0]
 
 
+def same_but_for_case(path: Path) -> Path | None:
+    """A neighbour of ``path`` whose name differs from its own only in capitals and small letters, if there is one."""
+    folder = path.parent
+    try:
+        names = _names(folder, folder.stat().st_mtime_ns, folded_name).get(folded_name(path.name), [])
+    except OSError:
+        return None
+    return next((folder / name for name in names if name != path.name), None)
+
+
 @lru_cache(64)
-def _names(folder: Path, changed: int) -> dict[str, list[str]]:  # noqa: ARG001 - a folder that changes is read again
+def _names(folder: Path, changed: int, alike: Callable[[str], str]) -> dict[str, list[str]]:  # noqa: ARG001
+    # "changed" is not used: with it, a folder that changes is read again.
     names: dict[str, list[str]] = {}
     for path in folder.iterdir():
-        names.setdefault(same_name(path.name), []).append(path.name)
+        names.setdefault(alike(path.name), []).append(path.name)
     return names
 
 

@@ -11,6 +11,7 @@ from tdd.data.video import VideoFile
 from tdd.data.whole import is_cut_short
 from tdd.errors import TddError
 from tdd.preprocess.folders import is_there
+from tdd.preprocess.naming import same_but_for_case
 
 VIDEO_SUFFIXES = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".3g2", ".mts", ".m2ts",
@@ -53,7 +54,10 @@ def why_missing(path: Path) -> str:
         return f"cannot be looked at ({error.strerror})"
     others = [path.with_suffix(suffix) for suffix in (*VIDEO_SUFFIXES, *map(str.upper, VIDEO_SUFFIXES))]
     other = next((other for other in others if other.suffix != path.suffix and is_there(other)), None)
-    return f"is missing, but {other.name} is there: the owner's ends in {path.suffix}" if other else "is missing"
+    if other:
+        return f"is missing, but {other.name} is there: the owner's ends in {path.suffix}"
+    near = same_but_for_case(path)
+    return f"is missing, but {near.name} is there: capitals count on this disk" if near else "is missing"
 
 
 def video_problem(path: Path, audio: bool, deep: bool) -> str:

@@ -153,6 +153,15 @@ def test_links_back_to_the_data_set_are_not_read_twice(tmp_path):
     assert len(read_catalog(tmp_path)) == 4
 
 
+def test_names_that_some_disks_take_for_one_are_refused(tmp_path):
+    names = ["Celeb-real/ID0_0000.mp4", "Celeb-real/id1_0000.mp4", "Celeb-real/id0_0000.mp4"]
+    put_videos(tmp_path, *(f"Celeb-DF-v2/{name}" for name in names))
+    write_text(tmp_path / CELEB, "".join(f"1 {name}\n" for name in names))
+    refused(tmp_path, r"Celeb-real/ID0_0000\.mp4 and .*Celeb-real/id0_0000\.mp4 differ only in capitals")
+    write_text(tmp_path / CELEB, "".join(f"1 {name}\n" for name in names[:2]))
+    assert len(read_catalog(tmp_path)) == 2
+
+
 def test_a_video_in_two_splits_is_refused_with_both(tmp_path):
     write_root(tmp_path)
     write_text(tmp_path / "FaceForensics++/splits/test.json", '[["000", "005"]]')

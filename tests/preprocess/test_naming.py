@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tdd.errors import TddError
 from tdd.preprocess.landmarks import landmark_path, read_landmarks
-from tdd.preprocess.naming import name_problem, on_disk, same_name
+from tdd.preprocess.naming import folded_name, name_problem, on_disk, same_name
+from tdd.preprocess.probe import why_missing
 from tests.preprocess.trees import face_points
 
 NAMES = ("한글", "Ångström", "ñandú", "Việt", "ガギ", "é")
@@ -77,3 +78,21 @@ def test_names_that_can_be_kept(name):
 )  # fmt: skip
 def test_names_that_cannot(name, reason):
     assert reason in name_problem(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("a.mp4", "A.MP4", True), (spelled("é", "NFD"), "É", True), ("Straße", "STRASSE", True), ("a1", "a2", False)],
+)
+def test_names_meet_as_on_a_disk_that_ignores_case(one, other, same):
+    assert (folded_name(one) == folded_name(other)) == same
+
+
+def test_a_neighbour_that_differs_in_case_is_named(tmp_path):
+    (tmp_path / "Éva.MP4").write_bytes(b"")
+    asked = tmp_path / "éva.mp4"
+    if asked.exists():
+        pytest.skip("this disk takes both for one name")
+    assert why_missing(asked) == "is missing, but Éva.MP4 is there: capitals count on this disk"
+    assert why_missing(tmp_path / "eva.mp4") == "is missing"
+    assert why_missing(tmp_path / "none/eva.mp4") == "is missing"
