@@ -43,7 +43,7 @@ def open_media(path: Path | str) -> Iterator[Any]:
                 # Some decoders, that of H.264 for one, say "invalid data" where they find no memory. Asked here, while
                 # the decoder holds what it took.
                 if out_of_memory(error) or lacks_memory(_PICTURES * _picture_bytes(container)):
-                    raise MemoryError(f"{path}: {error}") from error
+                    raise MemoryError(f"{path} takes more than is left") from error
                 raise
     except (av.FFmpegError, OSError) as error:
         raise TddError(

@@ -28,7 +28,7 @@ from IPython.display import Pretty, display
 import tdd
 from tdd.config import Recipe, load_recipe
 from tdd.data.clips import on_gpu
-from tdd.data.store import INDEX, ClipStore
+from tdd.data.store import INDEX, LABELS, ClipStore
 from tdd.detect import detect
 from tdd.errors import TddError
 from tdd.machine.files import as_json, check_plan
@@ -167,9 +167,16 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
 
 def _is_finished(run: Path, store: ClipStore) -> bool:
     record = read_record(run)
-    if record and record["data"]["fingerprint"] != store.fingerprint:
+    if record is None:
+        return False
+    if record["data"]["fingerprint"] != store.fingerprint:
         raise TddError(f"{run} was trained on other clips than {store.folder} holds; delete one of them.")
-    return record is not None
+    if record["data"].get(LABELS, store.labels) != store.labels:  # an older version kept none
+        raise TddError(
+            f"{run} was trained with other labels or splits than the videos in {store.folder} have now; delete it to "
+            "train it again."
+        )
+    return True
 
 
 def versions(work: Workspace) -> Pretty:

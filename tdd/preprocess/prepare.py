@@ -35,6 +35,7 @@ from tdd.machine.files import (
     read_json,
     remove_partials,
     whole_file,
+    write_json,
 )
 from tdd.machine.parallel import Progress, given_up, local_engine, parallel_map
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
@@ -52,6 +53,9 @@ from tdd.preprocess.set_aside import kind_of, reason_of, reason_table
 from tdd.preprocess.sources import describe
 
 QUARANTINE = "quarantine.csv"
+_FINDER = "landmarks"
+"""Key of the plan: how landmarks are found; absent where all are given."""
+
 MEAN_FACE_VIDEOS = 500
 TYPICAL_FRAMES = {LRW: 29, FACEFORENSICS: 510, CELEB_DF: 360}
 """Frames a video, for the estimate of disk space before anything is decoded."""
@@ -136,7 +140,7 @@ def prepare(
     stored = stored_rows(out, listed, clip.crop)
     in_use = bool(stored)
     check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in listed if row["video_id"] not in stored))
-    check_plan(out / PLAN, _plan(root, out, clip, given))
+    _check_plan(out / PLAN, _plan(root, out, clip, given))
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
         remove_partials(out)
         before = ClipStore(out).index["video_id"].tolist() if (out / INDEX).is_file() else []
@@ -171,8 +175,23 @@ def _plan(root: Path, out: Path, clip: ClipConfig, given: np.ndarray | None) -> 
         "shortest": clip.frames,
         "mean_face": "computed" if given is None else hashlib.sha256(given.tobytes()).hexdigest(),
         "synthetic": is_synthetic(root),
-        **({"landmarks": read_json(found)} if found.is_file() else {}),
+        **({_FINDER: read_json(found)} if found.is_file() else {}),
     }
+
+
+def _check_plan(path: Path, plan: dict[str, Any]) -> None:
+    """As :func:`check_plan`; but given and found landmarks may lie side by side in a store, whichever came first.
+
+    Two ways to find them may not.
+    """
+    present = read_json(path) if path.is_file() else plan
+    if _FINDER in present:
+        plan = {_FINDER: present[_FINDER]} | plan
+    elif _FINDER in plan:
+        check_plan(path, {key: value for key, value in plan.items() if key != _FINDER})
+        with disk_errors_told(path.parent):
+            write_json(path, plan)
+    check_plan(path, plan)
 
 
 def is_synthetic(root: Path) -> bool:

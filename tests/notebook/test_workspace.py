@@ -65,6 +65,16 @@ def test_runs_on_other_clips_are_refused(work, run, monkeypatch):
         work.stage2("ssl_0.3")
 
 
+def test_runs_with_other_labels_are_refused_and_those_of_older_versions_found(work, run, monkeypatch):
+    record, data = read_record(run), read_record(run)["data"]
+    monkeypatch.setattr("tdd.notebook.workspace.read_record", lambda _: record | {"data": data | {"labels": "other"}})
+    with pytest.raises(TddError, match="other labels or splits"):
+        work.stage2("ssl_0.3")
+    older = {key: value for key, value in data.items() if key != "labels"}
+    monkeypatch.setattr("tdd.notebook.workspace.read_record", lambda _: record | {"data": older})
+    assert work.stage2("ssl_0.3") == run
+
+
 def test_versions_name_recipe_seed_and_torch(work):
     said = versions(work).data
     assert "recipe tiny, synthetic benchmark, seed 0" in said and f"torch {torch.__version__.split('+')[0]}" in said

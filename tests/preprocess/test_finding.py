@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -214,3 +215,24 @@ def test_a_video_too_small_to_look_at_stops_nothing(root, tmp_path):
     assert find_landmarks(root, tmp_path / "store", DiscFinder(), workers=1) == Finding(found=1, refused=3)
     with pytest.raises(TddError, match="is 60 x 20 px, and faces can be looked for in pictures from 32 px"):
         landmarks_of(root, tmp_path / "store", row(0))
+
+
+def test_given_and_found_landmarks_lie_side_by_side_whichever_came_first(root, tmp_path):
+    out = tmp_path / "store"
+    given = prepare(root, out, CLIP, workers=1)
+    assert given.made == 1 and "landmarks" not in given.store.plan
+    find_landmarks(root, out, DiscFinder(), workers=1)
+    both = prepare(root, out, CLIP, workers=1)
+    assert both.made == 2 and both.store.plan["landmarks"] == {"detector": "discs"}
+    assert both.store.index.set_index("video_id")["landmarks"].to_dict() == {
+        "LRW/train/WORD_00000": "found", "LRW/train/WORD_00001": "found", "LRW/train/WORD_00002": "given",
+    }  # fmt: skip
+    shutil.rmtree(out / "landmarks")  # what was made from them stays
+    assert prepare(root, out, CLIP, workers=1).made == 0
+    assert json.loads((out / "plan.json").read_text())["landmarks"] == {"detector": "discs"}
+    (out / "landmarks").mkdir()
+    (out / "landmarks/plan.json").write_text('{"detector": "others"}')
+    with pytest.raises(TddError, match=r"begun with landmarks = .*discs.*others"):
+        prepare(root, out, CLIP, workers=1)
+    with pytest.raises(TddError, match="begun with canvas"):
+        prepare(root, out, ClipConfig(), workers=1)
