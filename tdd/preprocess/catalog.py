@@ -69,7 +69,9 @@ def read_catalog(root: Path) -> pd.DataFrame:
         if not any(is_there(root / video.path) for video in listed):
             raise TddError(f"{root / name} holds none of the {len(listed)} videos of {name}; complete or remove it.")
         videos += listed
-    return pd.DataFrame([dataclasses.asdict(video) for video in videos])
+    # As objects: the texts of pandas 3 cannot hold a name with bytes that are no UTF-8, of which the reader shall hear.
+    table = pd.DataFrame([dataclasses.asdict(video) for video in videos], dtype=object)
+    return table.astype({"label": int, "audio": bool})
 
 
 def catalog_rows(catalog: pd.DataFrame) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from tdd.preprocess.crops import (
     CENTRE,
     STABLE,
     align_face,
+    alignment,
     is_upright,
     like_faces,
     mean_face,
@@ -19,6 +20,34 @@ CLIP = ClipConfig(canvas=128, crop=75, view_crop=70, input_size=56)
 
 def steady(points):
     return np.array([averaged for _, _, averaged in steady_landmarks(enumerate(points))])
+
+
+def drawn_in_32nds(image, transform, crop):
+    """What OpenCV 4 draws: bilinear, places rounded to 1/32 px; each in 1/1024 px, the row's and the column's share."""
+    back = np.linalg.inv(np.vstack([transform, [0, 0, 1]]))[:2]
+    down, right = np.mgrid[:crop, :crop]
+    rows = np.rint(1024 * (back[:, 1:2, None] * down + back[:, 2:, None])).astype(int) + 16
+    columns = np.rint(1024 * back[:, :1, None] * right).astype(int)
+    (x, y), (dx, dy) = np.divmod((rows + columns) >> 5, 32)
+    padded = np.pad(image.astype(float), ((1, 1), (1, 1), (0, 0)))
+    height, width = padded.shape[:2]
+    out = np.zeros((crop, crop, 3))
+    for up, left in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        weight = (dx if left else 32 - dx) * (dy if up else 32 - dy) / 1024
+        at = (np.clip(y + up + 1, 0, height - 1), np.clip(x + left + 1, 0, width - 1))
+        out += weight[..., None] * padded[at]
+    return out
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_crops_are_drawn_in_32nds_of_a_pixel(seed):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (90, 110, 3), dtype=np.uint8)  # noise shows any other weights
+    points = face_points(1, turn=rng.normal(0, 0.3), scale=rng.uniform(0.6, 1.4), seed=seed)[0].astype(float)
+    target = mean_face(face_points(1), CLIP.canvas)
+    transform = alignment(points, points, target, CLIP.crop, 90, 110)
+    drawn = align_face(image, points, points, target, CLIP)
+    assert np.abs(drawn - drawn_in_32nds(image, transform, CLIP.crop)).max() <= 1
 
 
 def test_smoothing_is_the_stated_mean_moved_onto_the_frame():
