@@ -40,7 +40,7 @@ from tdd.evaluation.selection import evaluation_clips, listed_test_videos, valid
 from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 from tdd.machine.files import sha256
 from tdd.metrics import video_scores
-from tdd.metrics.kept_calibration import calibrate, known_calibration
+from tdd.metrics.kept_calibration import calibrate
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import FACEFORENSICS, LRW, REAL
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
@@ -317,7 +317,7 @@ def detect(
     fit(stage, clips.loaders, looked_at(store, recipe), recipe.stage2, recipe, run, report)
 
     kept = calibration_of(stage.detector, store, recipe)
-    metrics = write_scores(stage.detector, store, recipe, run, calibration=known_calibration(kept))
+    metrics, kept = write_scores(stage.detector, store, recipe, run, kept)
     parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
     info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
     info["calibration"] = kept
@@ -358,7 +358,7 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
     detector, kept = load_detector(weights)[0], weights.info.get("calibration") or {}
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
-    metrics = write_scores(detector, store, recipe, run, known_calibration(kept))
+    metrics, kept = write_scores(detector, store, recipe, run, kept)
     Record(
         kind=EVALUATION, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
         data=store.identity() | {"weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,

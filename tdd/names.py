@@ -32,4 +32,7 @@ FAKE_SOUND_ALONE = f"{FAKEAVCELEB}-RVFA-"
 SYNTHETIC_METHODS = (*FACEFORENSICS_METHODS, CELEB_DF_METHOD)
 """Methods that the synthetic benchmark has stand-ins for."""
 
+IDENTITIES = "identities"
+"""Column of catalogs and of scores: who is seen, then whose face or motion was put in; empty where unknown."""
+
 SPLITS = ("train", "val", "test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,21 @@ from tdd.metrics import (
     auc_interval,
     average_precision,
     equal_error_rate,
+    paired_share,
     partial_auc,
     tpr_at_fpr,
     video_scores,
 )
-from tdd.metrics.kept_calibration import calibration_error, known_calibration
+from tdd.metrics.kept_calibration import (
+    calibration_error,
+    error_floor,
+    false_positive_rate,
+    known_calibration,
+    with_false_positives,
+)
 from tdd.names import FAKE_SOUND_ALONE
 from tdd.records.record import CLIP_LOGITS, Clock, Record, machine_of, read_record
+from tdd.records.targets import own_reals, targets_of
 from tdd.weights.checkpoints import WEIGHTS, import_weights
 from tdd.weights.detector import load_detector
 
@@ -149,21 +158,36 @@ def video_metrics(reals: pd.DataFrame, fakes: pd.DataFrame, calibration: Calibra
     """How well the logits of videos tell fakes from reals.
 
     Returns:
-        ``auc`` with its 95% limits ``low`` and ``high`` (DeLong), ``reals`` and ``fakes`` (numbers of videos),
+        ``auc`` with its 95% limits ``low`` and ``high``, ``reals`` and ``fakes`` (numbers of videos),
         ``average_precision``, ``eer`` (equal error rate), ``partial_auc_fpr_0.1`` (standardised), ``tpr_at_fpr_0.05``,
-        ``ece`` (expected calibration error of the plain sigmoid, classes weighed equally) and, where there is a
-        calibration, ``ece_calibrated``.
+        ``ece`` (expected calibration error of the plain sigmoid, classes weighed equally) with ``ece_floor`` (that of a
+        perfectly calibrated detector on these videos) and, where there is a calibration, ``ece_calibrated``,
+        ``ece_calibrated_floor`` and ``false_positive_rate`` (of the reals, at a chance of 0.5). Where records say who
+        is seen, the limits are over ``targets`` (their number), and ``own_real`` is the share of ``pairs`` in which the
+        fake scores above the real that it was made from.
     """
     both = pd.concat([reals, fakes])
     labels, logits = both["label"], both["logit"]  # the sigmoid may tie what the logits tell apart
-    interval = auc_interval(labels, logits)
+    targets, own = targets_of(both), own_reals(both)
+    interval = auc_interval(labels, logits, targets=targets)
     metrics = {
         "auc": interval.value, "low": interval.low, "high": interval.high, "reals": len(reals), "fakes": len(fakes),
         "average_precision": average_precision(labels, logits), "eer": equal_error_rate(labels, logits),
         f"partial_auc_fpr_{LOW_FPR}": partial_auc(labels, logits, LOW_FPR),
         f"tpr_at_fpr_{FPR}": tpr_at_fpr(labels, logits, FPR), "ece": calibration_error(labels, logits, UNCALIBRATED),
+        "ece_floor": error_floor(labels, logits, UNCALIBRATED),
     }  # fmt: skip
-    return metrics | ({"ece_calibrated": calibration_error(labels, logits, calibration)} if calibration else {})
+    if targets is not None:
+        metrics["targets"] = int(targets.nunique())
+    if len(own):
+        metrics |= {"own_real": paired_share(logits[own.index], logits[own]), "pairs": len(own)}
+    if calibration:
+        metrics |= {
+            "ece_calibrated": calibration_error(labels, logits, calibration),
+            "ece_calibrated_floor": error_floor(labels, logits, calibration),
+            "false_positive_rate": false_positive_rate(reals["logit"], calibration),
+        }
+    return metrics
 
 
 def to_scoring_device(detector: nn.Module, recipe: Recipe) -> nn.Module:
@@ -172,13 +196,24 @@ def to_scoring_device(detector: nn.Module, recipe: Recipe) -> nn.Module:
 
 
 def write_scores(
-    detector: nn.Module, store: ClipStore, recipe: Recipe, run: Path, calibration: Calibration | None = None
-) -> dict[str, Any]:
-    """Score all test videos by the paper's protocol, write ``clip_logits.csv`` and return the metrics by method."""
+    detector: nn.Module, store: ClipStore, recipe: Recipe, run: Path, kept: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Score all test videos by the paper's protocol and write ``clip_logits.csv``.
+
+    Args:
+        detector: takes normalised video, shape (B, 3, T, H, W).
+        store: holds the test sets.
+        recipe: of the detector.
+        run: folder for the clip logits.
+        kept: the detector's calibration, as :func:`tdd.metrics.kept_calibration.calibrate` gives it.
+
+    Returns:
+        the metrics by method, and the calibration with its false positives on each test set.
+    """
     detector = to_scoring_device(detector, recipe)
-    logits, metrics = score_test_videos(detector, store, recipe, calibration=calibration)
+    logits, metrics = score_test_videos(detector, store, recipe, calibration=known_calibration(kept))
     write_logits(logits, run)
-    return metrics
+    return metrics, with_false_positives(kept, video_scores(logits))
 
 
 def write_logits(logits: pd.DataFrame, run: Path) -> None:
@@ -224,10 +259,11 @@ def evaluate_checkpoint(
         to_scoring_device(detector, recipe), store, recipe, protocol, calibration, progress
     )
     write_logits(logits, out)
+    videos = video_scores(logits)
     Record(
         kind="evaluation", name=out.name, seed=weights.info.get("seed"), synthetic=bool(store.plan["synthetic"]),
         recipe=recipe.to_dict(), data=data, history=[], metrics=metrics, row={"backbone": weights.backbone},
-        datasets=dataset_metrics(video_scores(logits), calibration), calibration=kept,
+        datasets=dataset_metrics(videos, calibration), calibration=with_false_positives(kept, videos),
         listed=listed_test_videos(store, recipe, protocol),
         machine=machine_of(recipe.machine), **clock.read(),
     ).write(out)  # fmt: skip

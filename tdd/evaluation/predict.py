@@ -107,7 +107,9 @@ class VideoScorer:
         self.detector.to("cuda" if on_gpu(self.recipe.machine) else "cpu")
         self.backbone = weights.backbone
         self.target = _mean_face(weights, checkpoint, mean_face_file, self.recipe.clip.canvas)
-        self.calibration = known_calibration(weights.info.get("calibration"))
+        kept = weights.info.get("calibration") or {}
+        self.calibration = known_calibration(kept)
+        self.false_positives = kept.get("false_positives", {})
         self.synthetic = weights.info.get("data", {}).get("synthetic")
         self.load_landmarker = load_landmarker
 
@@ -139,7 +141,8 @@ class VideoScorer:
         table["score"] = (self.calibration or UNCALIBRATED).probability(table["logit"])
         return Prediction(
             video=legible(path.name), frames=frames, seconds=frames / FPS, logit=float(table["logit"].mean()),
-            logit_span=mean_span(table["logit"].to_numpy()), calibration=self.calibration, clips=table,
+            logit_span=mean_span(table["logit"].to_numpy()), calibration=self.calibration,
+            false_positives=self.false_positives, clips=table,
             attention=attention, driving=driving, points=points, landmarks=source, detector=self.described,
             warnings=(*self._warnings(video, points, len(table)), *_crop_warnings(watch), *warnings),
         )  # fmt: skip

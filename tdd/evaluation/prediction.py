@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,23 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from tdd.metrics import UNCALIBRATED, Calibration
+from tdd.metrics.kept_calibration import false_positives_text
 
 SCHEMA = 1
 LEVEL = 0.95
 
+RANK, CHANCE_KIND = "rank", "chance"
+"""What a score is."""
+
 SIGMOID = (
-    "The score is the sigmoid of the mean clip logit. It is not calibrated: 0.8 does not mean that 8 of 10 such videos "
-    "are fake."
+    "The score is a rank: of two videos the one of higher score is more likely fake. It is not calibrated (it is the "
+    "sigmoid of the mean clip logit), so that 0.8 does not mean that 8 of 10 such videos are fake, and no value of it "
+    "parts fakes from reals."
 )
-CHANCE = "The score is a calibrated chance, right on average for videos like those behind it, half of them fake."
+CHANCE = (
+    "The score is a calibrated chance, right on average for videos like those behind it, half of them fake, and for no "
+    "others."
+)
 ABOUT_INTERVAL = "The interval says how far other clips of this footage would move the score, not whether it is right."
 
 
@@ -84,6 +92,9 @@ class Prediction:
     detector: dict[str, Any]
     """``backbone``, ``recipe`` (its name) and ``weights`` (SHA-256 of the file)."""
     warnings: tuple[str, ...]
+    false_positives: Mapping[str, Any] = field(default_factory=dict)
+    """What the weights say of reals that are called fake, by data set: see
+    :func:`tdd.metrics.kept_calibration.with_false_positives`; empty without calibration."""
 
     @property
     def calibrated(self) -> bool:
@@ -113,7 +124,9 @@ class Prediction:
         return " ".join(self._notes())
 
     def _notes(self) -> list[str]:
-        return [CHANCE if self.calibrated else SIGMOID, *([ABOUT_INTERVAL] if self.score_span else [])]
+        errors = false_positives_text(self.false_positives) if self.calibrated else ""
+        said = [CHANCE if self.calibrated else SIGMOID, errors, ABOUT_INTERVAL if self.score_span else ""]
+        return [sentence for sentence in said if sentence]
 
     def to_text(self) -> str:
         """For a terminal: score, interval, the driving clips, what it means, and every warning."""
@@ -143,8 +156,9 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as ``tdd predict --json`` writes them.
 
-        The keys stay; ``schema`` rises when one changes its meaning. Times are in s from the first frame. ``interval``
-        is ``null`` for one clip alone, ``attention`` (one list a clip, one share a frame) where the network has none
+        The keys stay; ``schema`` rises when one changes its meaning. ``score_is`` is ``chance`` or ``rank``;
+        ``false_positives`` gives, by data set, the ``share`` of its ``reals`` called fake from a chance of 0.5 on.
+        Times are in s from the first frame. ``interval`` is ``null`` for one clip alone, ``attention`` (one list a clip, one share a frame) where the network has none
         over frames; ``driving`` holds numbers of clips, from 0, highest logit first.
         """
         interval = None
@@ -161,6 +175,8 @@ class Prediction:
             "frames": self.frames,
             "score": self.score,
             "calibrated": self.calibrated,
+            "score_is": CHANCE_KIND if self.calibrated else RANK,
+            "false_positives": dict(self.false_positives) if self.calibrated else None,
             "logit": self.logit,
             "interval": interval,
             "meaning": self.meaning,

@@ -13,12 +13,12 @@ from tdd.data.clips import frames_spanned, usable
 from tdd.data.clock import FPS
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
-from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, LRW, REAL
+from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, IDENTITIES, LRW, REAL
 
 NOT_IN_SHORT_CELEB_LIST = (f"{CELEB_DF}/YouTube-real/00275", f"{CELEB_DF}/Celeb-real/id39_0005")
 """Reals of the official test list that RealForensics' own list omits (finding A7)."""
 
-LOGIT_COLUMNS = ["video_id", "dataset", "method", "label", "split"]
+LOGIT_COLUMNS = ["video_id", "dataset", "method", "label", "split", IDENTITIES]
 LEAST_VIDEOS = 2
 """Of each class: with fewer, an AUC has no interval."""
 
@@ -86,7 +86,8 @@ def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPE
     """The clips of the test videos that a protocol asks for; videos too short for one are left out.
 
     Returns:
-        one row a clip: ``video_id``, ``dataset``, ``method``, ``label``, ``split``, ``start`` (frame).
+        one row a clip: ``video_id``, ``dataset``, ``method``, ``label``, ``split``, ``identities`` (who is seen, then
+        whose face or motion was put in), ``start`` (frame).
 
     Raises:
         TddError: the store has no test video of a data set or method that is asked for, none that is long enough, or

@@ -11,7 +11,7 @@ import numpy as np
 from tdd.evaluation.evaluate import FPR, LOW_FPR
 from tdd.evaluation.perturb import BLOCK_UNIT, CORRUPTIONS
 from tdd.evaluation.selection import Protocol
-from tdd.metrics.kept_calibration import calibration_text
+from tdd.metrics.kept_calibration import THRESHOLD, calibration_text, false_positives_text, known_calibration
 from tdd.names import FACEFORENSICS, FAKE_SOUND_ALONE
 from tdd.records.results import COUNTED, LOST, SYNTHETIC_SENTENCE, of_listed
 
@@ -20,7 +20,8 @@ WIDTH = 118
 
 COLUMNS = {
     "AUC": "auc", "AP": "average_precision", "EER": "eer", f"pAUC {LOW_FPR:.0%}": f"partial_auc_fpr_{LOW_FPR}",
-    f"TPR {FPR:.0%}": f"tpr_at_fpr_{FPR}", "ECE": "ece", "calib.": "ece_calibrated",
+    f"TPR {FPR:.0%}": f"tpr_at_fpr_{FPR}", "own": "own_real", "ECE": "ece", "floor": "ece_floor",
+    "calib.": "ece_calibrated", "FP": "false_positive_rate",
 }  # fmt: skip
 """Heads of the columns, and the metrics below them."""
 
@@ -33,9 +34,10 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
         _method_row(f"all of {name}", values, listed.get("datasets", {}).get(name)) for name, values in datasets.items()
     ]
     head = ["video level, %", "AUC", "95% interval", *list(COLUMNS)[1:], "real", "fake"]
-    if not any("ece_calibrated" in values for values in methods.values()):
-        place = head.index("calib.")
-        head, rows = head[:place] + head[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
+    for name in ("own", "calib.", "FP"):  # what no row has gets no column
+        if not any(COLUMNS[name] in values for values in methods.values()):
+            place = head.index(name)
+            head, rows = head[:place] + head[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
 
     def line(cells: list[str]) -> str:
@@ -66,9 +68,30 @@ def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
     said.append(f"Clips: {protocol or 'the protocol of the paper'}.")
     said.append(
         f"AP depends on the share of fakes. pAUC: area up to a false positive rate of {LOW_FPR:.0%}, standardised. "
-        f"TPR: at {FPR:.0%}. ECE: classes weighed equally; calib.: after temperature and bias."
+        f"TPR: at {FPR:.0%}. ECE: of the plain sigmoid, bins of equally many videos, classes weighed equally; floor: "
+        "that of perfect chances on as few videos; calib.: after temperature and bias; FP: reals called fake from a "
+        f"chance of {THRESHOLD} on."
     )
-    return [*said, f"Calibration: {calibration_text(record['calibration'])}."]
+    if any("own_real" in values for values in record["metrics"].values()):
+        said.append("Own: how often a fake scores above the very real that it was made from; a tie counts one half.")
+    said.append(_over(record))
+    kept = record["calibration"]
+    said.append(f"Calibration: {calibration_text(kept)}.")
+    # A threshold is right, if at all, where it was found.
+    told = false_positives_text(kept.get("false_positives", {})) if known_calibration(kept) else ""
+    return [*said, *([told] if told else [])]
+
+
+def _over(record: Mapping[str, Any]) -> str:
+    """Over what the intervals are."""
+    unknown = [name for name, values in record["metrics"].items() if "targets" not in values]
+    known = [name for name in record["metrics"] if name not in unknown]
+    if not unknown:
+        return "Intervals are over targets: videos of one pair, or of one person, count as one."
+    videos = "take videos for independent (DeLong): who is seen is not known, or too few people are"
+    if not known:
+        return f"Intervals {videos}."
+    return f"Intervals of {', '.join(known)} are over targets; those of {', '.join(unknown)} {videos}."
 
 
 def _lost(record: Mapping[str, Any]) -> list[str]:

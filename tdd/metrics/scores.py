@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tdd.errors import TddError
+from tdd.names import IDENTITIES
 
 CLIP_COLUMNS = ("video_id", "dataset", "method", "label", "split", "start", "logit")
 """What a table of clip logits holds, one row a clip; ``start`` is the clip's first frame."""
@@ -21,26 +22,28 @@ def video_scores(clips: pd.DataFrame) -> pd.DataFrame:
     by 64 passes that, so that ``score`` may tie videos which the network tells apart.
 
     Args:
-        clips: one row a clip, with the columns of ``CLIP_COLUMNS``; ``video_id`` names the method too, since one file
+        clips: one row a clip, with the columns of ``CLIP_COLUMNS`` and, where it is known who is seen, ``identities``;
+            ``video_id`` names the method too, since one file
             name occurs in every method folder of FaceForensics++.
 
     Returns:
         One row a video, indexed by ``video_id`` in sorted order, with the columns dataset, method, label, split,
-        ``logit`` (mean of its clips), ``score`` (sigmoid of that mean, the probability of a fake) and ``clips``.
+        identities (where given), ``logit`` (mean of its clips), ``score`` (sigmoid of that mean) and ``clips``.
 
     Raises:
         TddError: a column is absent, the table is empty, a logit is not finite, a label is neither 0 nor 1, a clip
-            (video_id, start) occurs twice, or one video carries two labels, methods, data sets or splits.
+            (video_id, start) occurs twice, or one video carries two labels, methods, data sets, splits or identities.
     """
     _check_clips(clips)
     by_video = clips.groupby("video_id", sort=True)
     # A fact that only some clips of a video lack is a difference too.
-    mixed = by_video[_FACTS].nunique(dropna=False).gt(1)
+    facts = [*_FACTS, IDENTITIES] if IDENTITIES in clips else _FACTS
+    mixed = by_video[facts].nunique(dropna=False).gt(1)
     if mixed.to_numpy().any():
         video = mixed.index[mixed.any(axis=1)][0]
         columns = " and ".join(mixed.columns[mixed.loc[video]])
         raise TddError(f"Video {video!r} has clips that differ in {columns}; make its id name one video only.")
-    videos = by_video[_FACTS].first()
+    videos = by_video[facts].first()
     videos["label"] = videos["label"].astype(int)
     videos["logit"] = by_video["logit"].mean()
     videos["score"] = expit(videos["logit"])

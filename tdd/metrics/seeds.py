@@ -92,10 +92,9 @@ def compare_mean_areas(
         return compare_areas(labels, one[0], two[0], level, targets=targets, method=method)
     means = areas.areas.reshape(2, -1).mean(1)
     difference, half = float(found.areas.mean()), spread.half_width(level)
-    return Comparison(
-        float(means[0]), float(means[1]), difference, difference - half, difference + half, spread.p_value(difference), level,
-        f"{found.method}+seeds",
-    )  # fmt: skip
+    limits = difference - half, difference + half
+    p_value, how = spread.p_value(difference), f"{found.method}+seeds"
+    return Comparison(float(means[0]), float(means[1]), difference, *limits, p_value, level, how)
 
 
 def paired_differences(

@@ -9,13 +9,14 @@ import pandas as pd
 
 from tdd.errors import TddError
 from tdd.machine.files import check_writable, whole_file, write_atomically
+from tdd.names import IDENTITIES
 from tdd.records.record import FAILURE, RECORD, STUDY
 from tdd.records.results import SCORES, find_studies, load_study
 
 DECIMALS = 4
 """Of a video's logit in a summary: ties that rounding makes move an AUC by far less than a thousandth."""
 
-_FACTS = ["dataset", "method", "label", "split"]
+_FACTS = ["dataset", "method", "label", "split", IDENTITIES]
 
 
 def write_summary(folder: Path, out: Path) -> list[Path]:
@@ -57,9 +58,11 @@ def write_summary(folder: Path, out: Path) -> list[Path]:
             if run.videos is not None and not run.problem:
                 # The name by which tdd.records.results finds the column again.
                 logits["/".join(Path(run.path).parts[-2:])] = run.videos["logit"].round(DECIMALS)
-                facts.append(run.videos[_FACTS])
+                facts.append(run.videos.reindex(columns=_FACTS))
     known = pd.concat(facts) if facts else pd.DataFrame(columns=_FACTS, index=pd.Index([], name="video_id"))
     table = known[~known.index.duplicated()].sort_index()
+    if table[IDENTITIES].isna().any():  # some run's record is of an older version, which kept none
+        table = table.drop(columns=IDENTITIES)
     with whole_file(out / SCORES) as unfinished:
         table.assign(**{name: logits[name] for name in sorted(logits)}).to_csv(unfinished)
     return written

@@ -19,7 +19,7 @@ from tdd.evaluation.evaluate import CLIP_LOGITS, evaluate_checkpoint, score_clip
 from tdd.evaluation.selection import Protocol, evaluation_clips
 from tdd.evaluation.texts import evaluation_text
 from tdd.machine.files import sha256
-from tdd.metrics import video_scores
+from tdd.metrics import auc_interval, video_scores
 from tdd.records.plans import SCRATCH
 from tdd.weights.checkpoints import WEIGHTS, import_weights
 from tests.stores import random_store
@@ -124,11 +124,33 @@ def test_the_metrics_of_a_method_are_those_of_scikit_learn(trained):
     assert found["partial_auc_fpr_0.1"] == pytest.approx(reference.roc_auc_score(labels, logits, max_fpr=0.1))
     false_rate, true_rate, _ = reference.roc_curve(labels, logits)
     assert found["tpr_at_fpr_0.05"] == true_rate[false_rate <= 0.05].max()
-    chances = 1 / (1 + np.exp(-logits))
-    _, bins = np.unique((15 * chances).astype(int), return_inverse=True)
-    apart = [abs((chances - labels)[bins == i].sum()) for i in range(bins.max() + 1)]
-    assert found["ece"] == pytest.approx(sum(apart) / 12)  # six reals and six fakes: the classes weigh the same
-    assert "ece_calibrated" not in found
+    assert logits.nunique() == 12  # so that each of the 15 bins of equal mass holds one video at most
+    assert found["ece"] == pytest.approx(abs(1 / (1 + np.exp(-logits)) - labels).mean())
+    assert not {"ece_calibrated", "false_positive_rate", "targets", "own_real"} & set(found)
+
+
+def test_who_is_seen_enters_intervals_and_pairs(trained, tmp_path, capsys):
+    """Named people: limits over targets, and how often a fake scores above its own real."""
+    folder, store, _ = trained
+    named = copy.copy(store)
+    number = store.index["video_id"].str.extract(r"(\d+)$")[0]
+    seen = store.index["dataset"] != "LRW"
+    people = ("id" + number).where(store.index["label"] == 0, "id" + number + " x" + number)
+    named.index = store.index.assign(identities=people.where(seen, ""))
+    record = evaluate_checkpoint(folder / "run", named, tmp_path / "out")
+    clips = pd.read_csv(tmp_path / "out" / CLIP_LOGITS)
+    videos = video_scores(clips)
+    celeb = videos[videos["dataset"] == "Celeb-DF-v2"]
+    fakes, reals = (celeb.loc[celeb["label"] == label, "logit"].to_numpy() for label in (1, 0))
+    found = record["metrics"]["Celeb-DF"]
+    assert (found["targets"], found["pairs"]) == (6, 6) and found["own_real"] == (fakes > reals).mean()
+    people = celeb["identities"].str.split().str[0]
+    wanted = auc_interval(celeb["label"], celeb["logit"], targets=people)
+    assert (found["low"], found["high"]) == pytest.approx((wanted.low, wanted.high))
+    shown = " ".join(evaluation_text(record).split())
+    assert "over targets" in shown and "above the very real" in shown
+    assert "take videos for independent" in " ".join(evaluation_text(trained[2] | {
+        "datasets": {}, "data": trained[2]["data"] | {"protocol": record["data"]["protocol"]}}).split())  # fmt: skip
 
 
 class Counting(torch.nn.Module):

@@ -139,13 +139,27 @@ def test_the_interval_is_students(world):
 
 def test_a_calibrated_score_is_said_to_be_one(world, tmp_path):
     stored = {"temperature": 20.0, "bias": 0.3}
-    kept = stored | {"reals": 40, "fakes": 160, "ece_before": 0.3, "ece_after": 0.05}
+    kept = stored | {"reals": 50, "fakes": 160, "ece_before": 0.3, "ece_after": 0.05}
+    kept["false_positives"] = {
+        "FaceForensics++": {"share": 0.12, "reals": 140}, "Celeb-DF-v2": {"share": 0.8, "reals": 178},
+    }  # fmt: skip
     weights = export(tmp_path / "weights", mean_face=world[1].mean_face(), calibration=kept)
     plain, calibrated = score(world), score(world, weights=weights)
     assert calibrated.score == pytest.approx(1 / (1 + math.exp(-(plain.logit / 20 + 0.3))))
     assert calibrated.score_span.low == pytest.approx(float(Calibration(**stored).probability(plain.logit_span.low)))
     assert calibrated.calibrated and "calibrated chance" in calibrated.meaning
+    assert "12% of the 140 reals of FaceForensics++, 80% of the 178 reals of Celeb-DF-v2 (another" in calibrated.meaning
+    assert calibrated.to_dict()["score_is"] == "chance"
+    assert calibrated.to_dict()["false_positives"] == kept["false_positives"]
     assert not plain.calibrated and "not calibrated" in plain.meaning
+
+
+def test_without_enough_validation_videos_a_score_is_a_rank(world, tmp_path):
+    """Also of weights of an older version, which were calibrated on however few there were."""
+    kept = {"temperature": 20.0, "bias": 0.3, "reals": 49, "fakes": 160, "ece_before": 0.3, "ece_after": 0.05}
+    found = score(world, weights=export(tmp_path / "weights", mean_face=world[1].mean_face(), calibration=kept))
+    assert found.score == score(world).score and "The score is a rank" in found.to_text()
+    assert (found.to_dict()["score_is"], found.to_dict()["false_positives"]) == ("rank", None)
 
 
 def test_one_clip_has_no_interval(world, tmp_path):
@@ -159,8 +173,8 @@ def test_the_json_keeps_its_keys(world, tmp_path, capsys):
     assert command(world, "--json", tmp_path / "a" / "out.json", "--csv", tmp_path / "out.csv") == 0
     said, written = capsys.readouterr().out, read_json(tmp_path / "a" / "out.json")
     assert list(written) == [
-        "schema", "video", "seconds", "frames", "score", "calibrated", "logit", "interval", "meaning", "clips",
-        "driving", "attention", "landmarks", "detector", "warnings",
+        "schema", "video", "seconds", "frames", "score", "calibrated", "score_is", "false_positives", "logit",
+        "interval", "meaning", "clips", "driving", "attention", "landmarks", "detector", "warnings",
     ]  # fmt: skip
     assert written["schema"] == 1 and (written["frames"], written["seconds"]) == (80, 3.2)
     assert list(written["clips"][0]) == ["start", "end", "logit", "score"]

@@ -14,6 +14,7 @@ from tdd.metrics import (
     Calibration,
     auc,
     brier_score,
+    calibration_floor,
     expected_calibration_error,
     fit_calibration,
     reliability,
@@ -150,3 +151,38 @@ def test_chances_bins_and_priors_outside_their_range_are_refused():
             function([0, 1], [0.5, 0.6], prior=1.0)
     with pytest.raises(TddError, match="one bin at least, not 0"):
         reliability([0, 1], [0.5, 0.6], bins=0)
+
+
+def test_bins_of_equal_mass_hold_as_many_videos_and_equal_chances_share_one():
+    rng = np.random.default_rng(7)
+    chances = rng.beta(1, 9, 300)
+    labels = (rng.random(300) < chances).astype(int)
+    table = reliability(labels, chances, bins=10, equal_mass=True)
+    assert table["videos"].tolist() == pytest.approx([30] * 10, abs=1) and table["videos"].sum() == 300
+    order = np.argsort(chances)
+    by_hand = (
+        sum(abs((chances - labels)[part].sum()) for part in np.split(order, np.cumsum(table["videos"])[:-1])) / 300
+    )
+    assert expected_calibration_error(labels, chances, 10, equal_mass=True) == pytest.approx(by_hand)
+    tied = reliability(labels, np.round(chances, 1), bins=10, equal_mass=True)
+    assert len(tied) <= len(np.unique(np.round(chances, 1)))
+    shuffled = rng.permutation(300)
+    again = expected_calibration_error(labels[shuffled], np.round(chances, 1)[shuffled], 10, equal_mass=True)
+    assert again == pytest.approx(expected_calibration_error(labels, np.round(chances, 1), 10, equal_mass=True))
+
+
+@pytest.mark.parametrize("prior", [None, 0.5])
+def test_the_floor_is_the_error_of_perfect_chances(prior):
+    """Test sets of perfect chances, drawn one after the other, have the floor of any of them as their mean error."""
+    rng, errors, floors = np.random.default_rng(8), [], []
+    for _ in range(200):
+        labels = (rng.random(80) < 0.3).astype(int)
+        logits = rng.normal(size=80) + 2 * labels - 1  # the log odds at equal classes are twice that
+        odds = 2 * logits + (0 if prior else np.log(labels.mean() / (1 - labels.mean())))
+        chances = 1 / (1 + np.exp(-odds))
+        errors.append(expected_calibration_error(labels, chances, 10, prior, equal_mass=True))
+        floors.append(calibration_floor(labels, chances, 10, prior, equal_mass=True, draws=20))
+    assert np.mean(floors) == pytest.approx(np.mean(errors), rel=0.06)
+    assert np.mean(floors) > 0.05
+    more = np.tile([0, 1], 4000), np.tile([0.3, 0.7], 4000)
+    assert calibration_floor(*more, prior=0.5, draws=20) < 0.02 and calibration_floor([0, 1], [0.0, 1.0]) == 0

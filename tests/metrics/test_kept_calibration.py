@@ -12,7 +12,14 @@ from tdd.detect import calibration_of, detect
 from tdd.evaluation.evaluate import score_clips
 from tdd.evaluation.selection import validation_clips
 from tdd.metrics import Calibration, fit_calibration, video_scores
-from tdd.metrics.kept_calibration import calibrate, calibration_error, calibration_text, known_calibration
+from tdd.metrics.kept_calibration import (
+    calibrate,
+    calibration_error,
+    calibration_text,
+    false_positives_text,
+    known_calibration,
+    with_false_positives,
+)
 from tdd.records.plans import SCRATCH
 from tdd.weights.checkpoints import import_weights
 from tdd.weights.detector import load_detector
@@ -52,13 +59,38 @@ def test_temperature_and_bias_are_those_of_equal_classes_and_lower_the_error():
     assert kept["temperature"] == pytest.approx(4, rel=0.25) and kept["prior"] == 0.5
     assert (kept["reals"], kept["fakes"]) == tuple(videos["label"].value_counts().loc[[0, 1]])
     assert kept["ece_after"] < 0.6 * kept["ece_before"]
-    assert "rough" not in calibration_text(kept) and "rough" in calibration_text(calibrate(drawn(60)))
     fresh = drawn(4000, seed=1)
     errors = [
         calibration_error(fresh["label"], fresh["logit"], known)
         for known in (Calibration(1, 0), known_calibration(kept))
     ]
     assert errors[1] < errors[0] / 2
+
+
+def test_fewer_than_fifty_of_a_class_are_no_calibration():
+    videos = drawn(2000)
+    few = pd.concat([videos[videos["label"] == 0].head(49), videos[videos["label"] == 1]])
+    kept = calibrate(few)
+    assert list(kept) == ["reason"] and known_calibration(kept) is None
+    assert "49 real and" in calibration_text(kept) and "scores are ranks" in calibration_text(kept)
+    enough = pd.concat([videos[videos["label"] == 0].head(50), videos[videos["label"] == 1].head(50)])
+    assert known_calibration(calibrate(enough)) is not None
+    older = calibrate(enough) | {"reals": 4, "fakes": 16}
+    assert known_calibration(older) is None and "not calibrated: validation has 4 real" in calibration_text(older)
+
+
+def test_false_positives_are_told_by_data_set():
+    kept = calibrate(drawn())
+    videos = pd.DataFrame({
+        "dataset": ["FaceForensics++"] * 5 + ["Celeb-DF-v2"] * 4,
+        "label": [0, 0, 0, 0, 1, 0, 0, 1, 1],
+        "logit": [-90.0, -80.0, -70.0, 90.0, 80.0, 70.0, 60.0, 90.0, -90.0],
+    })  # fmt: skip
+    found = with_false_positives(kept, videos)["false_positives"]
+    assert found == {"FaceForensics++": {"share": 0.25, "reals": 4}, "Celeb-DF-v2": {"share": 1.0, "reals": 2}}
+    words = false_positives_text(found)
+    assert "25% of the 4 reals of FaceForensics++" in words and "100% of the 2 reals of Celeb-DF-v2 (another" in words
+    assert with_false_positives({"reason": "few"}, videos) == {"reason": "few"} and false_positives_text({}) == ""
 
 
 def test_record_weights_and_screen_tell_of_it(trained, capsys):
@@ -88,6 +120,9 @@ def test_a_calibration_in_the_weights_enters_the_metrics_of_an_evaluation(traine
     assert again["metrics"]["Celeb-DF"]["ece_calibrated"] == pytest.approx(wanted)
     assert again["metrics"]["Celeb-DF"]["ece"] == record["metrics"]["Celeb-DF"]["ece"]
     shown = capsys.readouterr().out
+    assert 0 <= again["metrics"]["Celeb-DF"]["false_positive_rate"] <= 1 and " FP " in shown
+    assert set(again["calibration"]["false_positives"]) == {"FaceForensics++", "Celeb-DF-v2"}
+    assert "reals of Celeb-DF-v2 (another data set than it was calibrated on)" in " ".join(shown.split())
     assert "calib." in shown and f"Calibration: temperature {kept['temperature']:.4g}" in " ".join(shown.split())
 
 
