@@ -158,8 +158,9 @@ class Prediction:
 
         The keys stay; ``schema`` rises when one changes its meaning. ``score_is`` is ``chance`` or ``rank``;
         ``false_positives`` gives, by data set, the ``share`` of its ``reals`` called fake from a chance of 0.5 on.
-        Times are in s from the first frame. ``interval`` is ``null`` for one clip alone, ``attention`` (one list a clip, one share a frame) where the network has none
-        over frames; ``driving`` holds numbers of clips, from 0, highest logit first.
+        Times are in s from the first frame. ``interval`` is ``null`` for one clip alone, ``attention`` (one list a
+        clip, one share a frame) where the network has none over frames; ``driving`` holds numbers of clips, from 0,
+        highest logit first.
         """
         interval = None
         if self.logit_span and self.score_span:

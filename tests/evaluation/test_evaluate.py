@@ -129,7 +129,7 @@ def test_the_metrics_of_a_method_are_those_of_scikit_learn(trained):
     assert not {"ece_calibrated", "false_positive_rate", "targets", "own_real"} & set(found)
 
 
-def test_who_is_seen_enters_intervals_and_pairs(trained, tmp_path, capsys):
+def test_who_is_seen_enters_intervals_and_pairs(trained, tmp_path):
     """Named people: limits over targets, and how often a fake scores above its own real."""
     folder, store, _ = trained
     named = copy.copy(store)
