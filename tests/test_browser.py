@@ -1,4 +1,4 @@
-"""Notebook 07 as a user meets it: opened in JupyterLab, run from the menu, a video uploaded, the score read."""
+"""Notebook 08 as a user meets it: opened in JupyterLab, run from the menu, a video uploaded, the score read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
-NAME = "07_try_your_own_video.ipynb"
+NAME = "08_try_your_own_video.ipynb"
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -93,7 +93,7 @@ def test_colab_links_of_the_readmes(name):
 
 
 def test_one_changed_address_reaches_every_link(monkeypatch):
-    text = f"[a]({links.colab_link('00_start_here.ipynb')}) [b]({links.colab_link('07_x.ipynb')})"
+    text = f"[a]({links.colab_link('00_start_here.ipynb')}) [b]({links.colab_link('08_x.ipynb')})"
     monkeypatch.setattr(links, "repository", lambda: "https://github.com/someone/else")
     assert links.relink(text).count("/github/someone/else/blob/main/notebooks/") == 2
     assert "git clone -q --depth 1 https://github.com/someone/else /content/tdd" in links.colab_cell()

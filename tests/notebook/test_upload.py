@@ -1,4 +1,4 @@
-"""The panel of notebook 07 without a browser: what is uploaded is kept, scored and shown."""
+"""The panel of notebook 08 without a browser: what is uploaded is kept, scored and shown."""
 
 import sys
 from datetime import datetime, timezone
