@@ -4,6 +4,7 @@
 
 Run it after changing ``Repository`` under ``[project.urls]``, and on a new notebook. It rewrites the "Open in Colab"
 link of every notebook, its second cell (Colab) and its third (recipe and data), and the Colab links in the READMEs.
+The notebooks in ``solutions/`` have the link and the Colab cell, and choose nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.ko.md")
+SOLUTIONS = "notebooks/solutions"
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
-LINK = re.compile(rf"{re.escape(COLAB)}/[^/\s)]+/[^/\s)]+/blob/main/notebooks/([\w.]+)")
+LINK = re.compile(rf"{re.escape(COLAB)}/[^/\s)]+/[^/\s)]+/blob/main/notebooks/([\w./]+)")
 
 COLAB_CELL = """\
 # On Colab: fetches the kit and what it needs beside Colab's own torch. Anywhere else this cell does nothing.
@@ -27,7 +29,7 @@ from importlib.metadata import version
 if "google.colab" in sys.modules:
     keep = " ".join(f"{name}=={version(name)}" for name in ("torch", "torchvision", "torchaudio", "numpy"))
     !test -d /content/tdd || git clone -q --depth 1 REPOSITORY /content/tdd
-    %cd -q /content/tdd/notebooks
+    %cd -q /content/tdd/FOLDER
     %pip install -q "/content/tdd[synth,faces]" {keep}"""
 
 CHOICE_CELL = """\
@@ -50,13 +52,13 @@ def repository() -> str:
 
 
 def colab_link(name: str) -> str:
-    """Where Colab opens the notebook of that file name."""
+    """Where Colab opens the notebook of that file name, such as ``solutions/02_backbone.ipynb``."""
     return f"{COLAB}/{repository().removeprefix('https://github.com/')}/blob/main/notebooks/{name}"
 
 
-def colab_cell() -> str:
-    """The second cell of every notebook."""
-    return COLAB_CELL.replace("REPOSITORY", repository())
+def colab_cell(folder: str = "notebooks") -> str:
+    """The second cell of every notebook of ``folder``, as seen from the repository's root."""
+    return COLAB_CELL.replace("REPOSITORY", repository()).replace("FOLDER", folder)
 
 
 def relink(text: str) -> str:
@@ -74,6 +76,11 @@ def main() -> None:
         notebook = nbformat.read(path, as_version=4)
         notebook.cells[0].source = relink(notebook.cells[0].source)
         notebook.cells[1].source, notebook.cells[2].source = colab_cell(), CHOICE_CELL
+        nbformat.write(notebook, path)
+    for path in sorted((ROOT / SOLUTIONS).glob("[0-9]*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells[0].source = relink(notebook.cells[0].source)
+        notebook.cells[1].source = colab_cell(SOLUTIONS)
         nbformat.write(notebook, path)
     for name in READMES:
         (ROOT / name).write_text(relink(_read(name)), encoding="utf-8")

@@ -1,8 +1,9 @@
 """Execute notebooks from top to bottom, each in a kernel of its own.
 
-    python notebooks/run.py                      # all; executed copies go to runs/notebooks/executed
+    python notebooks/run.py                      # all, and the solutions; executed copies go to runs/notebooks/executed
     python notebooks/run.py 02 03                # those whose names begin so
     python notebooks/run.py --write 02           # keeps the outputs in the notebook itself, to be committed
+    python notebooks/run.py solutions solutions/04   # all solutions; those of one notebook
 
 A cell that fails ends the run with its traceback and exit code 1.
 """
@@ -29,8 +30,9 @@ METADATA = {
 
 
 def chosen(prefixes: list[str]) -> list[Path]:
-    """Notebooks whose names begin with one of ``prefixes``; all without any."""
-    found = [path for path in sorted(FOLDER.glob("[0-9]*.ipynb")) if path.name.startswith(tuple(prefixes or [""]))]
+    """Notebooks whose names, seen from this folder, begin with one of ``prefixes``; all without any."""
+    every = [*sorted(FOLDER.glob("[0-9]*.ipynb")), *sorted(FOLDER.glob("solutions/[0-9]*.ipynb"))]
+    found = [path for path in every if path.relative_to(FOLDER).as_posix().startswith(tuple(prefixes or [""]))]
     if not found:
         raise SystemExit(f"No notebook's name in {FOLDER} begins with {' or '.join(prefixes)}.")
     return found
@@ -47,7 +49,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
         notebook,
         timeout=CELL_SECONDS,
         kernel_name="python3",
-        resources={"metadata": {"path": str(FOLDER)}},
+        resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
     ).execute()
     notebook.metadata = nbformat.from_dict(METADATA)
@@ -65,12 +67,15 @@ def main() -> int:
         try:
             notebook = execute(path)
         except CellExecutionError as error:
-            print(f"{path.name} failed:\n{error}", file=sys.stderr)
+            print(f"{path.relative_to(FOLDER).as_posix()} failed:\n{error}", file=sys.stderr)
             return 1
-        target = path if args.write else EXECUTED / path.name
+        name = path.relative_to(FOLDER)
+        target = path if args.write else EXECUTED / name
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
-        print(f"{path.name}: {time.monotonic() - started:.0f} s, {target.stat().st_size / 1e3:.0f} kB", flush=True)
+        print(
+            f"{name.as_posix()}: {time.monotonic() - started:.0f} s, {target.stat().st_size / 1e3:.0f} kB", flush=True
+        )
     return 0
 
 

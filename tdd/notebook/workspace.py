@@ -7,6 +7,7 @@
     work.stage1()                                # folder of a finished stage 1: record.json, weights
     work.stage2("ssl_0.3")                       # folder of a finished stage 2: the same, and clip_logits.csv
     work.study("ssl_0.3", "scratch")             # several rows side by side, one a core; returns the study's folder
+    work.recorded("ssl-weight")                  # a recorded study: the kit's, or with real data your own
 
 Each call says in one line what it found, or made and in what time, and is one call of the function that the command
 line calls. On two idle cores the demo's data take about 2 minutes, its store 20 seconds, a stage 1 of the paper's
@@ -43,6 +44,9 @@ from tdd.synth.trees import DONE, write_benchmark
 
 FOLDER = Path("../runs/notebooks")
 """Seen from ``notebooks/``, where Jupyter starts a notebook."""
+
+RECORDED = Path("../benchmarks/results/2026-11-26-study")
+"""The studies that come with the kit (table, ssl-weight, audit), seen from ``notebooks/``."""
 
 SYNTHETIC_SIZES = {"demo": "demo", "tiny": "tiny"}
 """Recipes that the synthetic benchmark is made for, and the size of it."""
@@ -105,6 +109,10 @@ class Workspace:
             if data:
                 prepare(data, folder, self.recipe.clip, progress=progress)
         return ClipStore(folder)
+
+    def recorded(self, study: str) -> Path:
+        """Folder of a recorded study: of those that come with the kit or, with real data, of this workspace's own."""
+        return (RECORDED if self.source is None else self.folder) / study
 
     def stage1(self, backbone: str = BACKBONE) -> Path:
         """Folder of a finished stage 1, trained when it is not there.
