@@ -14,10 +14,10 @@
 What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
 ``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses
 recipe and data, both put there by ``python notebooks/links.py`` (leave two empty code cells for them); and in the end
-``## What this does not show``, ``## Summary`` (five lines), ``## Exercises`` (three to five; ``notebooks/solutions`` has
-a notebook of the same name with ``## Exercise 1`` and so on) and ``## Next`` with a link. For a word of code there are
-at least 1.3 words of text and, formulas, summary and exercises not counted, at most 1.9. A measured number in the text
-is one that a cell of the same notebook prints; better, the cell prints the sentence (``Markdown(f"...")``).
+``## What this does not show``, ``## Summary`` (five lines), ``## Exercises`` (three to five, whose answers
+``notebooks/solutions`` has in a notebook of the same name) and ``## Next`` with a link. For a word of code there are at
+least 1.3 words of text and, formulas, summary and exercises not counted, at most 1.9. A measured number in the text is
+one that a cell of the same notebook prints; better, the cell prints the sentence (``Markdown(f"...")``).
 ``python notebooks/run.py --write 04`` executes one and keeps its outputs. What it needs is found or made by
 :mod:`tdd.notebook.workspace`.
 """
