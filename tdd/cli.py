@@ -10,7 +10,7 @@ from typing import Any
 
 import tdd
 from tdd import commands
-from tdd.errors import TddError
+from tdd.errors import AlreadySaidError, TddError
 from tdd.machine.console import legible, make_console, replace_unknown_characters
 from tdd.machine.limits import NO_MEMORY, out_of_memory
 from tdd.machine.stopping import TERMINATED, Terminated, termination_raised
@@ -96,6 +96,13 @@ def _add_study(parsers: Any) -> None:
     study.add_argument("--store", type=Path, required=True, help="folder of the clip store")
     study.add_argument("--out", type=Path, required=True, help="folder of all runs; studies in one folder share them")
     _add_recipe(study, "--recipe")
+    study.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="GPUs a run (processes on a CPU) that train one network together (default: 1); machine.devices for short. "
+        "Begun by torchrun or srun, all their processes do",
+    )
     study.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the study, by id (default: all)")
     study.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one set of runs for each")
     _add_workers(study)
@@ -273,6 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with termination_raised():
             code = args.run(args, make_console())
+    except AlreadySaidError:
+        return USER_ERROR
     except TddError as error:
         make_console(stderr=True).print(f"tdd: {legible(str(error))}", style="red")
         return USER_ERROR

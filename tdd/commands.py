@@ -13,6 +13,7 @@ from tdd.errors import TddError
 from tdd.machine.console import legible
 
 if TYPE_CHECKING:
+    from tdd.config import Recipe
     from tdd.evaluation.predict import VideoScorer
     from tdd.machine.cluster import RayCluster
 
@@ -152,14 +153,17 @@ def study(args: argparse.Namespace, console: Console) -> None:
     from tdd.config import load_recipe
     from tdd.data.store import ClipStore
     from tdd.machine.progress import step
+    from tdd.machine.ranks import losses_told
     from tdd.records.plans import plan_study
     from tdd.study import StudyProgress, run_study, study_jobs
 
-    recipe = load_recipe(args.recipe, args.set)
+    devices = [] if args.devices is None else [f"machine.devices={args.devices}"]
+    recipe = load_recipe(args.recipe, [*args.set, *devices])
+    _join(args, recipe, console)
     cluster = _cluster(args, gpus={"cpu": 0.0, "gpu": 1.0}.get(recipe.machine.accelerator))
     plan = plan_study(args.name, recipe, ClipStore(args.store), args.rows)
     jobs = study_jobs(plan.rows, args.seeds, recipe)
-    with step(f"Study {plan.name}, {len(jobs)} runs", console) as progress:
+    with losses_told(), step(f"Study {plan.name}, {len(jobs)} runs", console) as progress:
         relay = StudyProgress(jobs, args.out, lambda said: console.print(f"  {said}"), progress)
         failures = run_study(
             plan, args.seeds, args.store, recipe, args.out, args.out / plan.name, args.workers, relay,
@@ -167,6 +171,19 @@ def study(args: argparse.Namespace, console: Console) -> None:
         )  # fmt: skip
     if failures:
         raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
+
+
+def _join(args: argparse.Namespace, recipe: Recipe, console: Console) -> None:
+    """Meet the processes that torchrun or srun began beside this one, and leave the talking to the first."""
+    from tdd.data.clips import on_gpu
+    from tdd.machine.launch import begins_ranks
+    from tdd.machine.ranks import join, leads, world
+
+    several = begins_ranks(recipe.machine.devices)
+    join(on_gpu(recipe.machine))
+    if args.engine == "ray" and (several or world() > 1):
+        raise TddError("A Ray cluster gives each run one device; leave out --devices, or --engine ray.")
+    console.quiet = not leads()
 
 
 def show_recipe(args: argparse.Namespace, console: Console) -> None:

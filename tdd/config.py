@@ -262,8 +262,13 @@ class MachineConfig:
 
     accelerator: str = setting("auto", OURS, "Lightning accelerator: ``auto``, ``cpu``, ``gpu``.")
     precision: str = setting("32-true", OURS, "Lightning precision, for example ``bf16-mixed`` on a GPU.")
-    workers: int = setting(4, OURS, "Loader processes per run; 0 loads in the training process.")
-    threads: int = setting(0, OURS, "Torch threads per run; 0 leaves torch's own choice.")
+    devices: int = setting(
+        1, OURS,
+        "GPUs of a run, or processes where it computes on a CPU, each with an equal share of every batch; they take "
+        "one step together. Not read where torchrun or srun begins the processes.",
+    )  # fmt: skip
+    workers: int = setting(4, OURS, "Loader processes per device; 0 loads in the training process.")
+    threads: int = setting(0, OURS, "Torch threads per device; 0 leaves torch's own choice.")
     checkpoint_epochs: int = setting(1, OURS, "Epochs between resume points.")
 
 
@@ -333,7 +338,18 @@ class Recipe:
             _require(
                 stage2.real_repeats == 1, "stage2.pairs brings a real with each fake; real_repeats is 1 then", self.name
             )
-        joined = round(stage2.batch_size * stage2.real_per_labelled)
+        joined, devices = round(stage2.batch_size * stage2.real_per_labelled), self.machine.devices
+        _require(devices > 0, "machine.devices is 1 or more", self.name)
+        for name, clips, parts in (
+            ("stage1.batch_size", stage1.batch_size, stage1.micro_batches),
+            ("stage2.batch_size", stage2.batch_size, stage2.micro_batches),
+            ("stage2.batch_size x real_per_labelled", joined, stage2.micro_batches),
+        ):
+            _require(
+                clips // parts % devices == 0,
+                f"{devices} devices cannot share {name} equally: {clips} clips in {parts} part(s)",
+                self.name,
+            )
         _require(
             joined % stage2.micro_batches == 0,
             "stage2.micro_batches must divide the stage-1 clips of a batch",

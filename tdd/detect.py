@@ -39,18 +39,24 @@ from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
 from tdd.evaluation.selection import evaluation_clips, listed_test_videos, validation_clips
 from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 from tdd.machine.files import sha256
+from tdd.machine.launch import begins_ranks
+from tdd.machine.ranks import all_rows, counts_of_ranks, from_leader, join, losses_told, my_share
 from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import FACEFORENSICS, LRW, REAL
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
+from tdd.training.devices import on_all_devices
 from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
 from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME
 from tdd.training.validation import VALIDATION_BATCH, ValidationScores
 from tdd.weights.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
 from tdd.weights.detector import Detector, load_detector, require_same_network
+
+FEWEST_REALS = 2
+"""Real clips of a part of a batch that the auxiliary task needs, for its batch norm needs two clips."""
 
 
 class Auxiliary(nn.Module):
@@ -97,11 +103,14 @@ class Auxiliary(nn.Module):
         targets = [self.teacher(normalise(batch))[1] for batch in batches]
         self.position_mean.copy_(torch.cat(targets).mean(0))
 
-    def forward(self, features: Tensor, clean: Tensor) -> Tensor:
-        """The auxiliary loss of real clips: their features (B, C, T) and their clean views (B, 3, T, H, W)."""
+    def forward(self, features: Tensor, clean: Tensor, clips: float | None = None) -> Tensor:
+        """The auxiliary loss of real clips: their features (B, C, T) and their clean views (B, 3, T, H, W).
+
+        ``clips`` as in :func:`tdd.losses.prediction_loss`.
+        """
         with torch.no_grad():
             target = centre(self.teacher(clean)[1], self.how, self.position_mean)
-        return prediction_loss(self.predictor(self.projector(features)), target)
+        return prediction_loss(self.predictor(self.projector(features)), target, clips)
 
 
 class Detection(Stage):
@@ -122,6 +131,8 @@ class Detection(Stage):
         if weights:
             load_part(self.detector.backbone, weights.parts["student.backbone"], "stage-1 student backbone")
         self.auxiliary = Auxiliary(weights, recipe) if weights and row.ssl_weight else None
+        joined = recipe.stage2.real_per_labelled * recipe.stage2.batch_size / self.micro_batches
+        self.may_leave_out = self.auxiliary is not None and joined < FEWEST_REALS
         self.watch = ValidationScores()
 
     def training_step(self, loaded: dict[str, dict[str, Tensor]], _index: int) -> Tensor:
@@ -132,13 +143,16 @@ class Detection(Stage):
         features = self.detector.backbone(noisy)
         bce = detection_loss(self.detector.head(features), batch["label"], self.shift)
         real = batch["label"] == 0
-        if self.auxiliary is None or (reals := int(real.sum())) < 2:  # batch norm needs two clips
+        if self.auxiliary is None or sum(reals := counts_of_ranks(real.sum())) < FEWEST_REALS:
             self.note({"loss": bce, "bce": bce})
             return bce
-        auxiliary = self.auxiliary(features[real], normalise(batch["clean"][real]))
+        features, clean, clips = features[real], normalise(batch["clean"][real]), sum(reals) / len(reals)
+        if not all(reals):  # fewer than devices: each of them then takes them all
+            features, clean, clips = all_rows(features, reals), all_rows(clean, reals), sum(reals)
+        auxiliary = self.auxiliary(features, clean, clips)
         loss = bce + self.sign * self.ssl_weight * auxiliary
         self.note({"loss": loss, "bce": bce})
-        self.note({"auxiliary": auxiliary}, reals)
+        self.note({"auxiliary": auxiliary}, clips)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
@@ -188,7 +202,8 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     labelled = labelled.loc[labelled.index.repeat(labelled["label"].map({0: config.real_repeats, 1: 1}))]
     labelled = labelled.reset_index(drop=True)
     if config.pairs == NONE:
-        batches, clips = EpochBatches(len(labelled), config.batch_size, seed, config.micro_batches), len(labelled)
+        clips, labels = len(labelled), labelled["label"].tolist()
+        batches = EpochBatches(clips, config.batch_size, seed, config.micro_batches, labels)
         fakes = float(labelled["label"].mean()) * config.batch_size
     else:
         batches = _pairs(labelled, config, seed)
@@ -240,7 +255,7 @@ def looked_at(store: ClipStore, recipe: Recipe) -> DataLoader[dict[str, Tensor]]
     turn = middle.groupby("method").cumcount()  # taken in turn, so that reals and every method have as many
     chosen = middle.loc[turn.sort_values(kind="stable").index[:count]].sort_index()
     shown = ScoredClips(store, chosen, recipe, raw=on_gpu(recipe.machine))
-    return loader(shown, in_order(len(chosen), VALIDATION_BATCH), recipe)
+    return loader(shown, my_share(in_order(len(chosen), VALIDATION_BATCH)), recipe)
 
 
 def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
@@ -274,6 +289,7 @@ def calibration_of(detector: Detector, store: ClipStore, recipe: Recipe) -> dict
     return calibrate(video_scores(scored))
 
 
+@losses_told()
 def detect(
     store: ClipStore,
     row: Row,
@@ -284,6 +300,9 @@ def detect(
     report: Report | None = None,
 ) -> dict[str, Any]:
     """Run stage 2 and score every test clip, or read the record when that was finished before.
+
+    On several devices (``machine.devices``) it begins a process for each; processes that torchrun or srun began all
+    call this alike.
 
     Args:
         store: holds FaceForensics++, the test sets, and stage-1 clips.
@@ -298,9 +317,14 @@ def detect(
         the run's record.
 
     Raises:
-        TddError: missing clips, or stage-1 weights that do not fit.
+        TddError: missing clips, stage-1 weights that do not fit, fewer devices than asked for, or a process that ended
+            before the others.
     """
-    finished = read_record(run)
+    join(on_gpu(recipe.machine))
+    finished = from_leader(read_record, run)
+    if not finished and begins_ranks(recipe.machine.devices):
+        on_all_devices(recipe.machine, detect, store, row, recipe, run, stage1, seed, report=report)
+        finished = read_record(run)
     if finished:
         return finished
     run.mkdir(parents=True, exist_ok=True)
@@ -318,21 +342,27 @@ def detect(
 
     kept = calibration_of(stage.detector, store, recipe)
     metrics, kept = write_scores(stage.detector, store, recipe, run, kept)
-    parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
-    info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
-    info["calibration"] = kept
-    export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))
-    Record(
-        kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data=store.identity() | {"clips": clips.clips, "logit_shift": clips.shift},
-        listed=listed_test_videos(store, recipe),
-        history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
-        checks=[_plateau_check(row, stage.history, clips.fakes)], machine=machine_of(recipe.machine), **clock.read(),
-    ).write(run)  # fmt: skip
-    (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
-    return read_record(run) or {}
+
+    def publish() -> dict[str, Any]:
+        parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
+        info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
+        info["calibration"] = kept
+        export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))
+        Record(
+            kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+            data=store.identity() | {"clips": clips.clips, "logit_shift": clips.shift},
+            listed=listed_test_videos(store, recipe),
+            history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
+            checks=[_plateau_check(row, stage.history, clips.fakes)],
+            machine=machine_of(recipe.machine), **clock.read(),
+        ).write(run)  # fmt: skip
+        (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
+        return read_record(run) or {}
+
+    return from_leader(publish)
 
 
+@losses_told()
 def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path, seed: int = 0) -> dict[str, Any]:
     """Score the test clips with the detector of a finished run, or read the record when that was done before.
 
@@ -349,7 +379,8 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
     Raises:
         TddError: no weights there, or no test clips.
     """
-    finished = read_record(run)
+    join(on_gpu(recipe.machine))
+    finished = from_leader(read_record, run)
     if finished:
         return finished
     run.mkdir(parents=True, exist_ok=True)
@@ -359,10 +390,14 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
     metrics, kept = write_scores(detector, store, recipe, run, kept)
-    Record(
-        kind=EVALUATION, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data=store.identity() | {"weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
-        listed=listed_test_videos(store, recipe),
-        row=row.describe(), calibration=kept, machine=machine_of(recipe.machine), **clock.read(),
-    ).write(run)  # fmt: skip
-    return read_record(run) or {}
+
+    def publish() -> dict[str, Any]:
+        Record(
+            kind=EVALUATION, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+            data=store.identity() | {"weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
+            listed=listed_test_videos(store, recipe),
+            row=row.describe(), calibration=kept, machine=machine_of(recipe.machine), **clock.read(),
+        ).write(run)  # fmt: skip
+        return read_record(run) or {}
+
+    return from_leader(publish)

@@ -3,3 +3,7 @@
 
 class TddError(Exception):
     """Wrong input, or a machine that cannot do what was asked. The command line prints it and exits with code 2."""
+
+
+class AlreadySaidError(TddError):
+    """What another process of the same run says to the user, so that this one need not."""

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tdd.config import BOTH, NONE, POSITION
+from tdd.machine.ranks import mean_over_ranks
 
 
-def prediction_loss(prediction: Tensor, target: Tensor) -> Tensor:
+def prediction_loss(prediction: Tensor, target: Tensor, clips: float | None = None) -> Tensor:
     """Negative cosine similarity per frame, averaged over frames and clips.
 
     The cross-modal loss of stage 1 and the auxiliary loss of stage 2 (Haliassos et al., CVPR 2022, arXiv 2201.07131).
@@ -19,11 +20,14 @@ def prediction_loss(prediction: Tensor, target: Tensor) -> Tensor:
     Args:
         prediction: shape (B, C, T).
         target: shape (B, C, T).
+        clips: by which the sum over clips is divided in place of B, where a batch is spread over several devices
+            unevenly: the mean number of clips of a device. The mean over devices is then that over all clips.
 
     Returns:
-        scalar in [-1, 1]; -1 when every frame is predicted exactly up to scale.
+        scalar in [-1, 1] without ``clips``; -1 when every frame is predicted exactly up to scale.
     """
-    return -F.cosine_similarity(prediction, target.detach(), dim=1).mean()
+    cosine = F.cosine_similarity(prediction, target.detach(), dim=1)  # (B, T)
+    return -cosine.mean() if clips is None else -cosine.sum() / (clips * cosine.shape[1])
 
 
 def centre(target: Tensor, how: str, position_mean: Tensor | None = None) -> Tensor:
@@ -38,7 +42,8 @@ def centre(target: Tensor, how: str, position_mean: Tensor | None = None) -> Ten
     Args:
         target: shape (B, C, T).
         how: ``none``, ``position`` or ``both``.
-        position_mean: the mean over clips at each frame, shape (C, T), where it is known; else that of ``target``.
+        position_mean: the mean over clips at each frame, shape (C, T), where it is known; else that of ``target``,
+            over all devices of a run, of which each holds as many clips.
 
     Returns:
         shape (B, C, T).
@@ -50,8 +55,8 @@ def centre(target: Tensor, how: str, position_mean: Tensor | None = None) -> Ten
         return target
     if how not in (POSITION, BOTH):
         raise ValueError(f"Targets are centred by {NONE}, {POSITION} or {BOTH}, not '{how}'.")
-    by_position = target.mean(0, keepdim=True) if position_mean is None else position_mean[None]
-    moved = target - by_position
+    by_position = mean_over_ranks(target.mean(0)) if position_mean is None else position_mean
+    moved = target - by_position[None]
     return moved if how == POSITION else moved - moved.mean(2, keepdim=True)
 
 

@@ -23,11 +23,14 @@ from tdd.data.augment import mask_log_mel, mask_video, normalise, views
 from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, on_gpu, pick_words, spread_words
 from tdd.data.store import ClipStore
 from tdd.losses import centre, prediction_loss
+from tdd.machine.launch import begins_ranks
+from tdd.machine.ranks import from_leader, join, losses_told, my_share, world
 from tdd.models import AudioResNet, Prober
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import LRW
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.training.collapse import GROUP, CollapseWatch
+from tdd.training.devices import on_all_devices
 from tdd.training.loop import Report, Stage, adamp, constant, fit, warmup_cosine
 from tdd.training.optimiser import AdamP, ema_
 from tdd.training.resume import RESUME
@@ -158,10 +161,14 @@ def _collapse_check(backbone: str, stage: Pretraining) -> dict[str, Any]:
     return Check("collapse watch", len(found), 0, f"stage 1 of {backbone}: {said}", "<=").to_dict()
 
 
+@losses_told()
 def pretrain(
     store: ClipStore, backbone: str, recipe: Recipe, run: Path, seed: int = 0, report: Report | None = None
 ) -> dict[str, Any]:
     """Run stage 1, or read its record when it was finished before.
+
+    On several devices (``machine.devices``) it begins a process for each; processes that torchrun or srun began all
+    call this alike.
 
     Args:
         store: holds LRW (or its synthetic stand-in), splits ``train`` and ``val``.
@@ -175,9 +182,14 @@ def pretrain(
         the run's record.
 
     Raises:
-        TddError: no suitable clips, or a size the network cannot take.
+        TddError: no suitable clips, a size the network cannot take, fewer devices than asked for, or a process that
+            ended before the others.
     """
-    finished = read_record(run)
+    join(on_gpu(recipe.machine))
+    finished = from_leader(read_record, run)
+    if not finished and begins_ranks(recipe.machine.devices):
+        on_all_devices(recipe.machine, pretrain, store, backbone, recipe, run, seed, report=report)
+        finished = read_record(run)
     if finished:
         return finished
     run.mkdir(parents=True, exist_ok=True)
@@ -191,21 +203,26 @@ def pretrain(
     batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed, recipe.stage1.micro_batches)
     torch.manual_seed(seed)
     stage = Pretraining(backbone, recipe, len(clips.words), batches.steps)
-    part = recipe.stage1.batch_size // recipe.stage1.micro_batches  # what memory holds in training, it holds here
-    validation = loader(checked, fixed_batches(len(checked), part), recipe)
+    part = recipe.stage1.batch_size // recipe.stage1.micro_batches // world()  # what memory holds in training
+    validation = loader(checked, my_share(fixed_batches(len(checked), part)), recipe)
     fit(stage, loader(clips, batches, recipe), validation, recipe.stage1, recipe, run, report)
 
-    last = stage.history[-1]
-    info = weights_info(recipe, seed, last, store.fingerprint, bool(store.plan["synthetic"]))
-    heard = stage.audio_parts()
-    if heard:
-        export_weights(run / AUDIO, Weights("stage1_audio", backbone, heard, info, store.mean_face()))
-    export_weights(run, Weights(STAGE1, backbone, stage.parts(), info, store.mean_face()))
-    Record(
-        kind=STAGE1, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-        data=store.identity() | {"clips": len(clips), "words": len(clips.words)}, history=stage.history,
-        metrics=last, row={"backbone": backbone}, machine=machine_of(recipe.machine), **clock.read(),
-        checks=[_retrieval_check(backbone, last, len(checked), recipe.stage1.audio), _collapse_check(backbone, stage)],
-    ).write(run)  # fmt: skip
-    (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
-    return read_record(run) or {}
+    def publish() -> dict[str, Any]:
+        last = stage.history[-1]
+        info = weights_info(recipe, seed, last, store.fingerprint, bool(store.plan["synthetic"]))
+        heard = stage.audio_parts()
+        if heard:
+            export_weights(run / AUDIO, Weights("stage1_audio", backbone, heard, info, store.mean_face()))
+        export_weights(run, Weights(STAGE1, backbone, stage.parts(), info, store.mean_face()))
+        Record(
+            kind=STAGE1, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
+            data=store.identity() | {"clips": len(clips), "words": len(clips.words)}, history=stage.history,
+            metrics=last, row={"backbone": backbone}, machine=machine_of(recipe.machine), **clock.read(),
+            checks=[
+                _retrieval_check(backbone, last, len(checked), recipe.stage1.audio), _collapse_check(backbone, stage),
+            ],
+        ).write(run)  # fmt: skip
+        (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
+        return read_record(run) or {}
+
+    return from_leader(publish)

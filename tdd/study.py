@@ -6,16 +6,17 @@ import functools
 import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tdd.config import EVALUATION, STAGE1, STAGE2, TRIVIAL, MachineConfig, Recipe, recipe_from_dict
 from tdd.data.store import LABELS, SIZES, ClipStore
-from tdd.errors import TddError
+from tdd.errors import AlreadySaidError, TddError
 from tdd.machine.files import check_writable, held_alone, write_json
 from tdd.machine.limits import cpu_count
-from tdd.machine.parallel import Engine
+from tdd.machine.parallel import Engine, InlinePool
 from tdd.machine.scheduler import Scheduler, process_engine
 from tdd.names import CELEB_DF_METHOD, FACESHIFTER
 from tdd.records.plans import Plan
@@ -108,7 +109,8 @@ def run_study(
     """Run every job of a study whose record is not there yet.
 
     A run that fails leaves ``failure.json``, is reported at the end and tried again by the next call; it does not stop
-    those that do not need it.
+    those that do not need it. Processes that torchrun or srun began all call this alike: together they do one run after
+    the other, and the first failure ends them.
 
     Args:
         plan: rows, and what they are compared with.
@@ -125,32 +127,46 @@ def run_study(
         one sentence for each run that failed; empty when all went well.
 
     Raises:
-        TddError: no store, a store of other crops than the recipe's, runs of other settings in ``runs``, or another
-            process that writes there.
+        TddError: no store, a store of other crops than the recipe's, runs of other settings in ``runs``, another
+            process that writes there, or fewer devices than the recipe asks for.
     """
+    from tdd.machine.ranks import from_leader, leads, world
+
     jobs, clips = study_jobs(plan.rows, seeds, recipe), ClipStore(store)
     clips.require(recipe.clip, *SIZES, "frame_rate")
     for job in jobs:
         _refuse_other_run(job, runs, recipe, clips)
-    check_writable(runs)
-    with held_alone(runs, "tdd study"):
-        write_json(folder / STUDY, _describe(plan, seeds, recipe, clips, os.path.relpath(runs, folder)))
-        finished = [job.run for job in jobs if read_record(runs / job.run)]
+    engine = engine or local_engine(recipe.machine)
+    from_leader(check_writable, runs)
+    with held_alone(runs, "tdd study") if leads() else nullcontext():
+        described = _describe(plan, seeds, recipe, clips, os.path.relpath(runs, folder))
+        from_leader(write_json, folder / STUDY, described)
+        finished = from_leader(lambda: [job.run for job in jobs if read_record(runs / job.run)])
         work = functools.partial(_run_job, store=store, runs=runs, recipe=recipe.to_dict())
-        scheduler = Scheduler(jobs, finished, work, progress or (lambda *_: None))
-        failures = scheduler.run(workers, engine or local_engine(recipe.machine))
+        scheduler = Scheduler(jobs, finished, work, progress or (lambda *_: None), stop_at_failure=world() > 1)
+        failures = scheduler.run(workers, engine)
     return [f"{run}: {sentence}" for run, sentence in failures.items()]
 
 
 def local_engine(machine: MachineConfig) -> Engine:
     """Processes of this machine: one a GPU where runs use GPUs, else one a core if a run has one thread, else one.
 
-    With several GPUs each process sees one of its own.
+    With several GPUs each process sees one of its own; where a run takes several devices, as many as it takes, and
+    there are fewer processes. One of several processes that do the runs together is alone.
+
+    Raises:
+        TddError: there are fewer devices than a run takes.
     """
     from tdd.data.clips import on_gpu, visible_gpus
+    from tdd.machine.launch import require_devices
+    from tdd.machine.ranks import world
 
-    gpus = visible_gpus() if on_gpu(machine) else []
-    return process_engine(len(gpus) or (cpu_count() if machine.threads == 1 else 1), gpus)
+    if world() > 1:
+        return lambda *_: InlinePool()
+    gpus, each = visible_gpus() if on_gpu(machine) else [], machine.devices
+    require_devices(each, gpus)
+    most = len(gpus) or (cpu_count() if machine.threads == 1 else 1)
+    return process_engine(max(1, most // each), gpus, each)
 
 
 def _describe(plan: Plan, seeds: Sequence[int], recipe: Recipe, store: ClipStore, runs: str) -> dict[str, Any]:
@@ -188,8 +204,10 @@ def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, clips: ClipStore) ->
 
 def _run_job(job: Job, messages: Any, store: Path, runs: Path, recipe: dict[str, Any]) -> None:
     """Do one job; whatever goes wrong is kept in its folder, and raised as one sentence."""
+    from tdd.machine.ranks import RankLostError, from_leader
+
     where = runs / job.run
-    (where / FAILURE).unlink(missing_ok=True)
+    from_leader(lambda: (where / FAILURE).unlink(missing_ok=True))
 
     def report(done: int, total: int) -> None:
         messages.put((job.run, min(0.99, done / total)))
@@ -197,6 +215,8 @@ def _run_job(job: Job, messages: Any, store: Path, runs: Path, recipe: dict[str,
     try:
         _start(job, ClipStore(store), runs, job.recipe(recipe_from_dict(recipe)), report)
     except Exception as error:
+        if isinstance(error, RankLostError | AlreadySaidError):  # another process knows the reason
+            raise
         said = str(error) if isinstance(error, TddError) else f"{type(error).__name__}: {error}"
         write_json(where / FAILURE, {"schema": 1, "sentence": said, "traceback": traceback.format_exc()})
         raise TddError(said) from error
@@ -205,13 +225,14 @@ def _run_job(job: Job, messages: Any, store: Path, runs: Path, recipe: dict[str,
 def _start(job: Job, clips: ClipStore, runs: Path, recipe: Recipe, report: Callable[[int, int], None]) -> None:
     from tdd.detect import detect, rescore
     from tdd.evaluation.trivial import score_trivially
+    from tdd.machine.ranks import from_leader
     from tdd.pretrain import pretrain
 
     needed = runs / job.needs if job.needs else None
     if job.kind == STAGE1:
         pretrain(clips, job.row.backbone, recipe, runs / job.run, job.seed, report)
     elif job.kind == TRIVIAL:
-        score_trivially(clips, job.row, recipe, runs / job.run, job.seed)
+        from_leader(score_trivially, clips, job.row, recipe, runs / job.run, job.seed)
     elif job.kind == EVALUATION and needed:
         rescore(clips, job.row, recipe, runs / job.run, needed, job.seed)
     else:

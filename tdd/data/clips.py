@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from tdd.data.augment import CUT, NO_NOISE, Cut, Noise, central_cut, cut_view, d
 from tdd.data.loading import Loader
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
+from tdd.machine.ranks import my_share, world
 
 UNKNOWN_WORD = -1
 """Number of a word that no training clip says: the prober cannot name it."""
@@ -179,11 +180,29 @@ def _masks(noise: Noise) -> dict[str, np.ndarray]:
 class _Batches(BatchSampler):
     """Batches of draws that follow from (seed, epoch): a resumed run sees what the unbroken one would have.
 
-    A batch comes in ``parts`` of equal size, one after the other.
+    A batch comes in ``parts`` of equal size, one after the other. Of each part every process of a run on several
+    devices gets an equal share. With ``labels``, one a row, the clips of a label are shared out evenly, too.
     """
 
-    def __init__(self, n_rows: int, batch_size: int, steps: int, seed: tuple[int, ...], parts: int) -> None:
+    group = 1
+    """Clips that come into a batch together, of which its size counts one."""
+
+    def __init__(
+        self,
+        n_rows: int,
+        batch_size: int,
+        steps: int,
+        seed: tuple[int, ...],
+        parts: int,
+        labels: Sequence[int] | Mapping[int, int] | None = None,
+    ) -> None:
+        if self.group * batch_size // parts % world():
+            raise TddError(
+                f"{world()} devices cannot share {self.group * batch_size} clips in {parts} part(s) equally; "
+                "take another number of devices, another batch size or other micro_batches."
+            )
         self.n_rows, self.batch_size, self.steps, self.seed, self.parts = n_rows, batch_size, steps, seed, parts
+        self.labels = labels
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -203,11 +222,18 @@ class _Batches(BatchSampler):
             chosen = rows[i * size : (i + 1) * size]
             # By the clip's place in the epoch: the same clips are drawn alike, in however many parts a batch comes.
             draws = (Draw(int(row), (*self.seed, self.epoch, i * size + slot)) for slot, row in enumerate(chosen))
-            yield [shown for draw in draws for shown in self.shown_with(draw)]
+            yield self._share([shown for draw in draws for shown in self.shown_with(draw)])
 
     def shown_with(self, draw: Draw) -> tuple[Draw, ...]:
-        """A draw and what comes into the batch with it."""
+        """A draw and what comes into the batch with it: ``group`` draws in all."""
         return (draw,)
+
+    def _share(self, part: list[Draw]) -> list[Draw]:
+        """What this process shows of a part; all of it, in its order, when it is alone."""
+        if world() > 1 and self.labels is not None:
+            labels = self.labels
+            part = sorted(part, key=lambda draw: labels[draw.row])
+        return list(my_share(part))
 
 
 class EpochBatches(_Batches):
@@ -216,19 +242,28 @@ class EpochBatches(_Batches):
     The last, smaller batch is dropped, so that batch norm always has the same company.
     """
 
-    def __init__(self, n_rows: int, batch_size: int, seed: int, parts: int = 1) -> None:
+    def __init__(
+        self,
+        n_rows: int,
+        batch_size: int,
+        seed: int,
+        parts: int = 1,
+        labels: Sequence[int] | Mapping[int, int] | None = None,
+    ) -> None:
         """Sample rows 0 to ``n_rows``.
 
         Raises:
-            TddError: fewer rows than one batch.
+            TddError: fewer rows than one batch, or parts that the devices cannot share equally.
         """
         if n_rows < batch_size:
             raise TddError(f"{n_rows} training videos are fewer than one batch of {batch_size}; lower the batch size.")
-        super().__init__(n_rows, batch_size, n_rows // batch_size, (seed,), parts)
+        super().__init__(n_rows, batch_size, n_rows // batch_size, (seed,), parts, labels)
 
 
 class PairBatches(EpochBatches):
     """Each epoch shows every fake once, in a new order, and beside each the real video that it was made from."""
+
+    group = 2
 
     def __init__(
         self, own_real: Mapping[int, int], batch_size: int, seed: int, parts: int = 1, alike: bool = False
@@ -245,7 +280,8 @@ class PairBatches(EpochBatches):
         Raises:
             TddError: fewer clips than one batch.
         """
-        super().__init__(len(own_real), batch_size // 2, seed, parts)
+        labels = dict.fromkeys(own_real, 1) | dict.fromkeys(own_real.values(), 0)
+        super().__init__(len(own_real), batch_size // self.group, seed, parts, labels)
         self.pairs, self.alike = list(own_real.items()), alike
 
     def shown_with(self, draw: Draw) -> tuple[Draw, ...]:
@@ -274,7 +310,7 @@ class CompanionBatches(_Batches):
         """Sample rows 0 to ``n_rows`` beside ``leader``, with its seed, steps and parts.
 
         Raises:
-            TddError: there are no rows.
+            TddError: there are no rows, or the devices cannot share the parts equally.
         """
         if not n_rows:
             raise TddError("Stage 2 wants stage-1 clips beside the labelled ones, and there are none in the store.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tdd.config import Recipe
 from tdd.data.augment import normalise, views
@@ -27,6 +27,7 @@ from tdd.evaluation.selection import (
 )
 from tdd.machine.files import as_json, check_writable, sha256, whole_file
 from tdd.machine.parallel import Progress
+from tdd.machine.ranks import in_turn, leads, my_share, world
 from tdd.metrics import (
     UNCALIBRATED,
     Calibration,
@@ -79,6 +80,8 @@ def score_clips(
 ) -> pd.DataFrame:
     """Add a ``logit`` to every row of ``clips``; nothing is dropped, whatever the batch size.
 
+    Of a run on several devices each scores its share of the batches, and all get all logits.
+
     Args:
         detector: takes normalised video, shape (B, 3, T, H, W), and gives logits, shape (B,).
         store: holds the clips.
@@ -92,21 +95,20 @@ def score_clips(
     """
     size = recipe.evaluation.batch_size
     device = next(detector.parameters()).device
-    numbers, logits, done = [], [], 0
+    scored: list[tuple[Tensor, Tensor]] = []
     detector.eval()  # batch norm must not make a score depend on the other clips of its batch
     shown = ScoredClips(store, clips, recipe, frame_step, raw=device.type != "cpu")
-    for batch in on_device(loader(shown, in_order(len(clips), size), recipe), device):
-        video = views(batch, recipe.clip)["video"]
-        logits.append(detector(normalise(video)).float().cpu())  # numpy has no bfloat16
-        numbers.append(batch["number"].cpu())
-        done += len(batch["number"])
+    for batch in on_device(loader(shown, my_share(in_order(len(clips), size)), recipe), device):
+        logits = detector(normalise(views(batch, recipe.clip)["video"])).float().cpu()  # numpy has no bfloat16
+        scored.append((batch["number"].cpu(), logits))
         if progress:
-            progress(done, len(clips))
-    order = torch.cat(numbers) if numbers else torch.empty(0)
+            progress(min(len(clips), len(scored) * size * world()), len(clips))
+    scored = in_turn(scored)
+    order = torch.cat([numbers for numbers, _ in scored]) if scored else torch.empty(0)
     # The released loaders drop their last, partial batches (finding A6); here that cannot pass unseen.
     if order.tolist() != list(range(len(clips))):
         raise TddError(f"{len(clips)} clips were to be scored once each, and {len(order)} scores came back.")
-    return clips.assign(logit=torch.cat([torch.empty(0), *logits]).numpy())
+    return clips.assign(logit=torch.cat([torch.empty(0), *(logits for _, logits in scored)]).numpy())
 
 
 def score_test_videos(
@@ -212,7 +214,8 @@ def write_scores(
     """
     detector = to_scoring_device(detector, recipe)
     logits, metrics = score_test_videos(detector, store, recipe, calibration=known_calibration(kept))
-    write_logits(logits, run)
+    if leads():
+        write_logits(logits, run)
     return metrics, with_false_positives(kept, video_scores(logits))
 
 

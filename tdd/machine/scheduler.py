@@ -54,12 +54,14 @@ class NoMessages:
         raise queue.Empty
 
 
-def process_engine(usual: int, gpus: Sequence[str] = ()) -> Engine:
+def process_engine(usual: int, gpus: Sequence[str] = (), each: int = 1) -> Engine:
     """An engine of processes of this machine; one process alone is this one.
 
     Args:
         usual: processes when none are asked for.
-        gpus: names of the GPUs to deal out, as in ``CUDA_VISIBLE_DEVICES``; with two or more, each process sees one.
+        gpus: names of the GPUs to deal out, as in ``CUDA_VISIBLE_DEVICES``; where there are more than a process needs,
+            each sees ``each`` of them.
+        each: GPUs that a process needs.
     """
 
     def engine(workers: int | None, pieces: int) -> Pool:
@@ -69,15 +71,16 @@ def process_engine(usual: int, gpus: Sequence[str] = ()) -> Engine:
         # In this process, before the others begin: they inherit it. What the user has set stays.
         for name, value in KEEP_FREED_MEMORY.items():
             os.environ.setdefault(name, value)
-        return ProcessPool(count, functools.partial(_begin, gpus=tuple(gpus)))
+        return ProcessPool(count, functools.partial(_begin, gpus=tuple(gpus), each=each))
 
     return engine
 
 
-def _begin(number: int, gpus: Sequence[str]) -> None:
+def _begin(number: int, gpus: Sequence[str], each: int) -> None:
     os.environ["OMP_WAIT_POLICY"] = "passive"  # a spinning thread of one run would steal the core of another
-    if len(gpus) > 1:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]  # read when the process first asks for a GPU
+    if len(gpus) > each:
+        first = number % (len(gpus) // each) * each
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + each])  # read when it first asks for a GPU
     begin_worker()
 
 
@@ -85,9 +88,16 @@ class Scheduler(Generic[Job]):
     """Runs jobs in the order they are given, but for those that must wait for another."""
 
     def __init__(
-        self, jobs: Iterable[Job], finished: Iterable[str], work: Work[Job], progress: Callable[[Job, float], None]
+        self,
+        jobs: Iterable[Job],
+        finished: Iterable[str],
+        work: Work[Job],
+        progress: Callable[[Job, float], None],
+        stop_at_failure: bool = False,
     ) -> None:
         """Prepare to do ``work`` for every job whose name is not among ``finished``; ``progress`` hears of shares.
+
+        With ``stop_at_failure`` a job that fails ends all, as where other processes do the same jobs in step.
 
         Raises:
             TddError: a job needs one that is neither finished nor can be.
@@ -95,7 +105,7 @@ class Scheduler(Generic[Job]):
         self.jobs = {job.run: job for job in jobs}
         self.finished = set(finished)
         self.waiting = [job for job in self.jobs.values() if job.run not in self.finished]
-        self.work, self.progress = work, progress
+        self.work, self.progress, self.stop_at_failure = work, progress, stop_at_failure
         self.failures: dict[str, str] = {}
         self._refuse_endless_waits()
 
@@ -104,6 +114,9 @@ class Scheduler(Generic[Job]):
 
         Returns:
             a sentence for each job that failed or could not be started, by name.
+
+        Raises:
+            TddError: of a job, with ``stop_at_failure``.
         """
         for name in self.finished:
             self.progress(self.jobs[name], 1.0)
@@ -171,6 +184,8 @@ class Scheduler(Generic[Job]):
             self.finished.add(job.run)
             self.progress(job, 1.0)
         except TddError as error:
+            if self.stop_at_failure:
+                raise
             self.failures[job.run] = str(error)
         except WorkerKilled:
             self.failures[job.run] = (

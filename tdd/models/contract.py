@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tdd.errors import TddError
+from tdd.machine.ranks import world
 
 
 class Backbone(nn.Module):
@@ -53,10 +54,12 @@ def require_features(module: str, features: Tensor, channels: int) -> None:
 def require_batch(module: nn.Module, batch: int) -> None:
     """Check that a module with batch norm is not trained on a single clip.
 
+    Where several devices train together, batch norm is over the clips of all, and one of them may hold but one.
+
     Raises:
         TddError: the module is in training mode and `batch` is 1.
     """
-    if module.training and batch < 2:
+    if module.training and batch < 2 and world() == 1:
         raise TddError(
             f"{type(module).__name__} normalises over the batch and cannot train on a single clip; "
             "use a batch of 2 or more, or call eval()."

@@ -117,15 +117,17 @@ def machine_of(machine: MachineConfig) -> dict[str, str]:
     """What a run computes on: two runs of one seed may differ where these do.
 
     Returns:
-        ``device`` (``cpu``, or the name of the GPU), ``precision``, ``processor``, and ``capability``, the instruction
-        set that torch computes with on a CPU.
+        ``device`` (``cpu``, or the name of the GPU), ``devices`` (how many), ``precision``, ``processor``, and
+        ``capability``, the instruction set that torch computes with on a CPU.
     """
     import torch
 
     from tdd.data.clips import on_gpu
+    from tdd.machine.ranks import world
 
     return {
         "device": torch.cuda.get_device_name() if on_gpu(machine) else "cpu",
+        "devices": str(world()),
         "precision": machine.precision,
         "processor": _processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tdd.config import BOTH
 from tdd.losses import centre
+from tdd.machine.ranks import in_turn
 
 History = Sequence[Mapping[str, float]]
 """One dictionary an epoch: its number, and what was measured."""
@@ -58,11 +59,12 @@ class CollapseWatch:
         self._parts.append({name: values.detach().float().cpu() for name, values in batch.items()})
 
     def compute(self) -> dict[str, float]:
-        """Metrics of all clips since the last call; none where there were none."""
-        if not self._parts:
-            return {}
-        whole = {name: torch.cat([part[name] for part in self._parts]) for name in self._parts[0]}
+        """Metrics of all clips since the last call, of all devices; none where there were none."""
+        parts = in_turn(self._parts)
         self._parts = []
+        if not parts:
+            return {}
+        whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         prediction, target, known = whole["prediction"], whole["target"], whole["known"].bool()
         found = {
             "target_std": feature_spread(whole["video_target"]),

@@ -21,6 +21,9 @@ from tdd.data.loading import on_device
 from tdd.data.store import LABELS
 from tdd.errors import TddError
 from tdd.machine.files import remove_partials, write_atomically
+from tdd.machine.ranks import gathered, leads, world
+from tdd.training.batch_norm import synchronise
+from tdd.training.devices import make_fabric, require_same_point, require_same_run
 from tdd.training.memory import first_clips, parts_that_fit, peak_bytes
 from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME, identity_of, load_point, save_point
@@ -79,9 +82,14 @@ class Stage(nn.Module):
 
     A step draws nothing at random: every draw follows from (seed, epoch, position) in the loader, so a resume point
     needs no state of a random generator.
+
+    On several devices each sees its share of a batch, and gradients are averaged: the mean over devices of the loss
+    that a step returns is the loss of the batch.
     """
 
     watch: Watch | None = None
+    may_leave_out = False
+    """Whether a step may use only a part of the parameters, on all devices alike."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Train what depends on ``settings``, on the data and on the seed, and on nothing else."""
@@ -116,12 +124,13 @@ class Stage(nn.Module):
             self._weights[name] = self._weights.get(name, 0.0) + weight
 
     def close_epoch(self, epoch: int, rate: float) -> list[str]:
-        """Add to the history: means of the training steps, then the watch's metrics.
+        """Add to the history: means of the training steps, over all devices, then the watch's metrics.
 
         Returns:
             what the watch newly says.
         """
-        means = {name: float(total) / self._weights[name] for name, total in self._sums.items()}
+        every = gathered({name: (float(total), self._weights[name]) for name, total in self._sums.items()})
+        means = {name: sum(own[name][0] for own in every) / sum(own[name][1] for own in every) for name in self._sums}
         found = self.watch.compute() if self.watch else {}
         self.history.append({"epoch": epoch, "lr": rate} | means | found)
         self._sums, self._weights = {}, {}
@@ -140,7 +149,10 @@ def fit(
     """Train ``stage`` in place, from its last resume point in ``run`` when there is one.
 
     Stopped at any moment, by SIGKILL too, the same call goes on from the last interval that was finished, and on the
-    CPU ends with the same bits.
+    CPU ends with the same bits; on another number of devices too, but for rounding.
+
+    Where processes have met (:mod:`tdd.machine.ranks`), all of them call this alike and train together; the leader
+    writes.
 
     Args:
         stage: new, its weights as drawn from the seed or loaded from stage 1.
@@ -149,28 +161,33 @@ def fit(
         validation: loader, or ``None``.
         config: of the stage.
         recipe: every number of the run.
-        run: its folder; one process at a time.
+        run: its folder; one run at a time.
         report: called with (steps done, steps in all).
 
     Raises:
         TddError: the resume point is damaged, or of a run with another seed, data, settings or initial weights; or a
-            loss is not finite.
+            loss is not finite; or the processes do not train the same.
         KeyboardInterrupt: stopped by Ctrl-C.
     """
     machine = recipe.machine
     if machine.threads:
         torch.set_num_threads(machine.threads)
-    remove_partials(run)
+    if leads():
+        remove_partials(run)
     loaders: dict[str, DataLoader[Any]] = train if isinstance(train, dict) else {"": train}
     leader = next(iter(loaders.values()))
-    fabric = Fabric(accelerator=machine.accelerator, devices=1, precision=machine.precision)  # type: ignore[arg-type]
+    fabric = make_fabric(machine, stage.may_leave_out)
     identity = identity_of(stage, _given(leader, fabric) | dict(stage.settings))
+    require_same_run(identity)
+    point = load_point(run / RESUME, identity)
+    require_same_point(len(point["history"]) if point else 0)
     bare, schedule = stage.configure_optimisers()
+    if world() > 1:
+        synchronise(stage, fabric.device)
     model, optimiser = fabric.setup(stage, bare)
     for method in ("training_step", "validation_step"):  # so that both compute in the precision asked for
         model.mark_forward_method(method)
     states: dict[str, Any] = {"stage": stage, "optimiser": bare, "schedule": schedule, "scaler": _Scaler(fabric)}
-    point = load_point(run / RESUME, identity)
     if point:
         stage.history = point["history"]
         for name, holder in states.items():
@@ -181,10 +198,11 @@ def fit(
         stage.train()
         for index, batch in enumerate(on_device(_epoch(loaders, epoch), fabric.device)):
             try:
-                loss = model.training_step(batch, index)
-                if not torch.isfinite(loss):
-                    raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
-                fabric.backward(loss / parts)
+                with fabric.no_backward_sync(model, enabled=(index + 1) % parts != 0):
+                    loss = model.training_step(batch, index)
+                    if not torch.isfinite(loss):
+                        raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
+                    fabric.backward(loss / parts)
                 if (index + 1) % parts == 0:
                     optimiser.step()
                     optimiser.zero_grad()
@@ -197,17 +215,27 @@ def fit(
                 report(epoch * steps + (index + 1) // parts, config.epochs * steps)
         if validation is not None:
             stage.eval()
-            with torch.inference_mode():
-                for batch in on_device(validation, fabric.device):
-                    model.validation_step(batch)
-        for sentence in stage.close_epoch(epoch, bare.param_groups[0]["lr"]):
-            logging.getLogger(__name__).warning(sentence)
-        _write_history(run, stage.history)
-        if (epoch + 1) % machine.checkpoint_epochs == 0 or epoch + 1 == config.epochs:
+            _validate(model, validation, fabric)
+        _tell(stage.close_epoch(epoch, bare.param_groups[0]["lr"]), stage.history, run)
+        if leads() and ((epoch + 1) % machine.checkpoint_epochs == 0 or epoch + 1 == config.epochs):
             kept = {name: holder.state_dict() for name, holder in states.items()}
             save_point(run / RESUME, identity, kept | {"history": stage.history})
     if fabric.device.type != "cpu":
         stage.to("cpu")  # what follows decides anew where it computes
+
+
+@torch.inference_mode()
+def _validate(model: Any, validation: Any, fabric: Fabric) -> None:
+    for batch in on_device(validation, fabric.device):
+        model.validation_step(batch)
+
+
+def _tell(sentences: Sequence[str], history: Sequence[Mapping[str, float]], run: Path) -> None:
+    """After an epoch: what the watch newly says, and the history so far."""
+    if leads():
+        for sentence in sentences:
+            logging.getLogger(__name__).warning(sentence)
+        write_atomically(run / HISTORY, "".join(json.dumps(entry) + "\n" for entry in history).encode())
 
 
 class _Scaler:
@@ -263,21 +291,18 @@ def _not_finite(loss: float, epoch: int, index: int, batch: Any, loaders: Mappin
 def _too_large(model: Any, fabric: Fabric, batch: Any, config: Stage1Config | Stage2Config) -> str:
     """What is said of a batch that the device has no memory for: in how many parts it would fit."""
     section = "stage1" if isinstance(config, Stage1Config) else "stage2"
+    room = torch.cuda.get_device_properties(fabric.device).total_memory
+    beginning = f"The device ({room / 2**30:.0f} GiB) has no memory for "
+    if world() > 1:  # to measure, all would have to take part, and the others are elsewhere
+        share = config.batch_size // config.micro_batches // world()
+        return f"{beginning}its {share} clips of a batch; set {section}.micro_batches higher, or take more devices."
 
     def peak(clips: int) -> float:
         part = fabric.to_device(first_clips(batch, clips))
         return peak_bytes(lambda: model.training_step(part, 0), fabric.device)
 
-    room = torch.cuda.get_device_properties(fabric.device).total_memory
     fitting = parts_that_fit(peak, room, config.batch_size, config.micro_batches)
     mend = (
         f"set {section}.micro_batches to {fitting}" if fitting else "take a smaller network or batch, or another device"
     )
-    return (
-        f"The device ({room / 2**30:.0f} GiB) has no memory for a batch of {config.batch_size} in "
-        f"{config.micro_batches} parts; {mend}."
-    )
-
-
-def _write_history(run: Path, history: Sequence[Mapping[str, float]]) -> None:
-    write_atomically(run / HISTORY, "".join(json.dumps(entry) + "\n" for entry in history).encode())
+    return f"{beginning}a batch of {config.batch_size} in {config.micro_batches} parts; {mend}."

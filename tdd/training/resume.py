@@ -66,17 +66,17 @@ def load_point(path: Path, identity: Identity) -> dict[str, Any] | None:
             f"{path} is damaged or no resume point of this program ({type(error).__name__}); "
             "delete it and run the same command again: this run then starts anew."
         ) from error
-    difference = _difference(present, identity)
-    if difference:
+    found = difference(present, identity)
+    if found:
         raise TddError(
-            f"{path} is of an unfinished run with {difference}; "
+            f"{path} is of an unfinished run with {found}; "
             "choose another folder, or delete that file to start this run anew."
         )
     return values
 
 
-def _difference(present: Identity, wanted: Identity) -> str | None:
-    """The first thing in which two runs differ, in words."""
+def difference(present: Identity, wanted: Identity) -> str | None:
+    """The first thing in which ``present`` differs from ``wanted``, in words; ``None`` where they are the same run."""
     for key in sorted(present.settings.keys() | wanted.settings.keys()):
         one, other = present.settings.get(key), wanted.settings.get(key)
         if one != other and not (key == LABELS and one is None):  # an older version kept none

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tdd.machine.ranks import in_turn
 from tdd.metrics import auc
 
 VALIDATION_BATCH = 16
@@ -15,23 +16,22 @@ VALIDATION_BATCH = 16
 
 
 class ValidationScores:
-    """Gathers the logits of validation clips, and gives their AUC and loss after each epoch."""
+    """Gathers the logits of validation clips, of all devices, and gives their AUC and loss after each epoch."""
 
     def __init__(self) -> None:
-        self._logits: list[Tensor] = []
-        self._labels: list[Tensor] = []
+        self._batches: list[tuple[Tensor, Tensor]] = []
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Add a batch: logits, shape (B,), and labels, shape (B,), 0 real and 1 fake."""
-        self._logits.append(logits.detach().float().cpu())
-        self._labels.append(labels.cpu())
+        self._batches.append((logits.detach().float().cpu(), labels.cpu()))
 
     def compute(self) -> dict[str, float]:
         """``val_auc``, and ``val_bce`` with both classes weighed equally; none where a class is missing."""
-        if not self._logits:
+        batches = in_turn(self._batches)
+        self._batches = []
+        if not batches:
             return {}
-        logits, labels = torch.cat(self._logits), torch.cat(self._labels)
-        self._logits, self._labels = [], []
+        logits, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
         if not 0 < int(labels.sum()) < len(labels):
             return {}
         losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tdd.config import load_recipe
+from tdd.data import clips as clips_module
 from tdd.data.augment import views
 from tdd.data.clips import (
     CompanionBatches,
@@ -74,6 +75,22 @@ def test_each_fake_comes_once_with_its_own_real(parts, alike):
     assert {fake.seed == real.seed for fake, real in pairs} == {alike}
     whole = [draw for batch in PairBatches(own, 8, seed=1, alike=alike) for draw in batch]
     assert [draw for batch in drawn for draw in batch] == whole
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_devices_share_pairs_with_as_many_reals_each(devices, monkeypatch):
+    own = {fake: 100 + fake // 4 for fake in range(24)}
+    whole = list(PairBatches(own, 8, seed=1))
+    shares = []
+    for rank in range(devices):
+        monkeypatch.setattr(clips_module, "world", lambda: devices)
+        monkeypatch.setattr(clips_module, "my_share", lambda part, rank=rank: part[rank::devices])
+        shares.append(list(PairBatches(own, 8, seed=1)))
+    for part, parted in zip(whole, zip(*shares, strict=True), strict=True):
+        assert {sum(draw.row >= 100 for draw in share) for share in parted} == {4 // devices}
+        assert {draw for share in parted for draw in share} == set(part) and sum(map(len, parted)) == 8
+    with pytest.raises(TddError, match=rf"{devices} devices cannot share 8 clips in 8 part"):
+        PairBatches(own, 8, seed=1, parts=8)
 
 
 def test_a_pair_by_the_same_draws_is_shown_alike(store):
