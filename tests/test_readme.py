@@ -10,7 +10,12 @@ from benchmarks import readme_table
 from tdd.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
-READMES = [ROOT / name for name in ("README.md", "README.ko.md", "data/README.md", "docs/LOG.md", "docs/departures.md")]
+READMES = [
+    ROOT / name
+    for name in (
+        "README.md", "README.ko.md", "data/README.md", "docs/LOG.md", "docs/departures.md", "docs/devices.md",
+    )
+]  # fmt: skip
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
