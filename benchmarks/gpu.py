@@ -42,6 +42,7 @@ from tdd.data.store import ClipStore
 from tdd.detect import Detection, detect, training_clips
 from tdd.machine.files import write_json
 from tdd.models import build_backbone
+from tdd.models.backbones.csn import grouped, three_taps
 from tdd.pretrain import Pretraining, pretrain
 from tdd.records.paper import ROWS
 from tdd.training.optimiser import AdamP as OwnAdamP
@@ -212,19 +213,6 @@ def networks(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def _tap(x: Tensor, weight: Tensor) -> Tensor:
-    return F.conv2d(x, weight, padding=1, groups=len(weight))
-
-
-def taps(x: Tensor, weight: Tensor, batch: int) -> Tensor:
-    """Depthwise 3x3x3 convolution of time-major frames (T * B, C, H, W) as three 2-D ones, shifted and added."""
-    before, now, after = weight.unbind(2)
-    out = _tap(x, now)
-    out[batch:] += _tap(x[:-batch], before)
-    out[:-batch] += _tap(x[batch:], after)
-    return out
-
-
 def depthwise(bench: Bench) -> dict[str, Any]:
     """CSN's depthwise convolution in five ways, ms forward and backward, at its four sizes."""
     batch, found = (2 if bench.small else 16), {}
@@ -236,16 +224,16 @@ def depthwise(bench: Bench) -> dict[str, Any]:
             clips = torch.randn(batch, channels, 25, size, size, device=bench.device, dtype=dtype)
             frames = clips.permute(2, 0, 1, 3, 4).flatten(0, 1)
             weight = torch.randn(channels, 1, 3, 3, 3, device=bench.device, dtype=dtype, requires_grad=True)
+            last = frames.contiguous(memory_format=torch.channels_last)
             ways: dict[str, tuple[Tensor, Callable[[Tensor], Tensor]]] = {
                 "3-D": (clips.contiguous(), lambda x, w=weight: F.conv3d(x, w, padding=1, groups=len(w))),
                 "3-D channels last": (
                     clips.contiguous(memory_format=torch.channels_last_3d),
                     lambda x, w=weight: F.conv3d(x, w, padding=1, groups=len(w)),
                 ),
-                "taps": (frames.contiguous(), lambda x, w=weight: taps(x, w, batch)),
-                "taps channels last": (
-                    frames.contiguous(memory_format=torch.channels_last), lambda x, w=weight: taps(x, w, batch),
-                ),
+                "taps": (frames.contiguous(), lambda x, w=weight: three_taps(x, w, 1, batch)),
+                "taps channels last": (last, lambda x, w=weight: three_taps(x, w, 1, batch)),
+                "as the network does it": (last, lambda x, w=weight: grouped(x, w, 1, batch)),
             }  # fmt: skip
             for way, (given, compute) in ways.items():
                 given = given.detach().requires_grad_()

@@ -12,7 +12,7 @@ from torch import Tensor
 from tdd.errors import TddError
 from tdd.models import BACKBONES, accepted_arguments, build_backbone
 from tdd.models.backbones.cnn_gru_attention import CnnGruAttention, TemporalAttention
-from tdd.models.backbones.csn import DepthwiseConv
+from tdd.models.backbones.csn import DepthwiseConv, grouped, three_taps
 from tdd.models.backbones.frames import ConvStem, TimeAxis, to_sequence
 from tdd.models.backbones.vivit import Vivit
 
@@ -267,3 +267,31 @@ def test_csn_keeps_small_frames_with_a_stem_of_stride_1() -> None:
         network.blocks[0].register_forward_hook(lambda _, given, __, s=stride: sizes.update({s: given[0].shape[-1]}))
         assert network(_video()).shape == (2, network.out_channels, 6)
     assert sizes == {2: 6, 1: 12}
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_the_ways_of_the_depthwise_convolution_agree_with_their_gradients(frames: int, stride: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(frames * 2, 4, 7, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 1, 3, 3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, w: three_taps(x, w, stride, 2), (x, weight))
+    results = [way(x, weight, stride, 2) for way in (three_taps, grouped)]
+    grad = torch.randn(results[0].shape, generator=generator, dtype=torch.float64)
+    for one, other in zip(*((out, *torch.autograd.grad(out, (x, weight), grad)) for out in results), strict=True):
+        torch.testing.assert_close(one, other)
+    frozen = torch.autograd.grad(three_taps(x.detach(), weight, stride, 2), weight, grad)
+    torch.testing.assert_close(frozen[0], torch.autograd.grad(results[0], weight, grad)[0])
+
+
+def test_the_depthwise_convolution_obeys_autocast() -> None:
+    conv = DepthwiseConv(4, 1)
+    torch.nn.init.ones_(conv.weight)
+    x = torch.randn(6, 4, 5, 5, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = conv(x, 2)
+    assert out.dtype == torch.bfloat16
+    out.float().sum().backward()
+    assert x.grad is not None and conv.weight.grad is not None
+    assert x.grad.dtype == conv.weight.grad.dtype == torch.float32
+    torch.testing.assert_close(out.float(), conv(x, 2), atol=0.2, rtol=0.05)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from tdd.errors import TddError
 from tdd.models.contract import Backbone, require_batch, require_positive, require_video
@@ -13,9 +17,8 @@ from tdd.models.contract import Backbone, require_batch, require_positive, requi
 class DepthwiseConv(nn.Module):
     """Depthwise 3x3x3 convolution without bias over frames in time-major order.
 
-    It is computed as three depthwise 2-D convolutions, one per temporal tap, whose results are shifted by a frame and
-    added. In time-major order a shift by a frame is a slice, and on a CPU the three 2-D convolutions take
-    between a fifth and four fifths of the time of the 3-D one, depending on its size and memory layout.
+    On a CPU as three 2-D convolutions (:func:`three_taps`), elsewhere as one grouped 3-D convolution on plain tensors:
+    the fastest of the ways measured there (docs/LOG.md). Both give the same to rounding.
 
     Shape: x (T * B, C, H, W) -> (T * B, C, H / stride, W / stride).
     """
@@ -27,17 +30,87 @@ class DepthwiseConv(nn.Module):
 
     def forward(self, x: Tensor, batch: int) -> Tensor:
         """Convolve frames of `batch` clips; shapes as in the class."""
-        before, now, after = self.weight.unbind(2)
-        out = self._tap(x, now)
-        if len(x) == batch:  # a single frame has no neighbours
-            return out
-        # The first and the last frame lack a neighbour: the same as zeros beyond the ends.
-        out[batch:] += self._tap(x[:-batch], before)
-        out[:-batch] += self._tap(x[batch:], after)
+        way = three_taps if x.device.type == "cpu" else grouped
+        return way(x, self.weight, self.stride, batch)
+
+
+def grouped(x: Tensor, weight: Tensor, stride: int, batch: int) -> Tensor:
+    """The convolution as torch's own; arguments and result as :func:`three_taps`."""
+    clips = x.unflatten(0, (-1, batch)).permute(1, 2, 0, 3, 4).contiguous()  # (B, C, T, H, W)
+    out = F.conv3d(clips, weight, stride=(1, stride, stride), padding=1, groups=len(weight))
+    return out.permute(2, 0, 3, 4, 1).contiguous().flatten(0, 1).permute(0, 3, 1, 2)  # channels last, in one copy
+
+
+def three_taps(x: Tensor, weight: Tensor, stride: int, batch: int) -> Tensor:
+    """The convolution as three 2-D ones, one a temporal tap, whose results are shifted by a frame and added.
+
+    In time-major order a shift by a frame is a slice. The gradients are written out, for autograd fills and copies
+    whole tensors for every slice: that took two thirds of the time.
+
+    Args:
+        x: frames, shape (T * B, C, H, W), time-major.
+        weight: shape (C, 1, 3, 3, 3).
+        stride: in height and width.
+        batch: clips B.
+
+    Returns:
+        shape (T * B, C, H / stride, W / stride).
+    """
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    out: Tensor = _ThreeTaps.apply(x.to(dtype), weight.to(dtype), stride, batch)
+    return out
+
+
+class _ThreeTaps(torch.autograd.Function):
+    """See :func:`three_taps`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, batch: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.batch = stride, batch
+        out: Tensor | None = None
+        for taken, given, tap in _taps(len(x), batch, weight):
+            part = F.conv2d(x[taken], tap, stride=stride, padding=1, groups=len(weight))
+            if out is None:
+                out = part
+            else:
+                out[given] += part
+        assert out is not None
         return out
 
-    def _tap(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.conv2d(x, weight, stride=self.stride, padding=1, groups=len(weight))
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        x, weight = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        for_x: Tensor | None = None
+        for_weight = torch.zeros_like(weight)
+        for number, (taken, given, tap) in enumerate(_taps(len(x), ctx.batch, weight)):
+            part, for_tap, _ = torch.ops.aten.convolution_backward(
+                grad[given], x[taken], tap, None, [ctx.stride] * 2, [1, 1], [1, 1], False, [0, 0], len(weight),
+                [ctx.needs_input_grad[0], True, False],
+            )  # fmt: skip
+            for_weight[:, :, TAP_ORDER[number]] = for_tap
+            if for_x is None:
+                for_x = part
+            elif part is not None:
+                for_x[taken] += part
+        return for_x, for_weight, None, None
+
+
+TAP_ORDER = (1, 0, 2)
+"""Temporal taps of the kernel: a frame itself, the one before it, the one after."""
+
+
+def _taps(frames: int, batch: int, weight: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """For each tap the frames that it reads, the frames that it adds to, and its 2-D kernel.
+
+    The first and the last frame lack a neighbour: the same as zeros beyond the ends. Single frames have none.
+    """
+    shifts = (slice(None), slice(None)), (slice(-batch), slice(batch, None)), (slice(batch, None), slice(-batch))
+    for number, (taken, given) in zip(TAP_ORDER, shifts, strict=True):
+        if number == 1 or frames > batch:
+            yield taken, given, weight[:, :, number].contiguous()
 
 
 class Bottleneck(nn.Module):
