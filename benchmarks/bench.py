@@ -254,7 +254,8 @@ def loading(size: Size, home: Path) -> Iterator[Case]:
     recipe, clip = size.recipe, size.recipe.clip
     store = random_store(home / f"clips-{size.name}", 16, 1, clip.crop, clip.canvas)
     faces = store.index[(store.index["dataset"] == "LRW") & (store.index["split"] == "train")]
-    clips, simple = PretrainingClips(store, faces, recipe, train=True), PlainViews(recipe)
+    clips, stored = (PretrainingClips(store, faces, recipe, train=True, raw=raw) for raw in (False, True))
+    simple = PlainViews(recipe)
     few = copy.copy(store)
     few.index = faces.head(4)
     read = as_video(few, home / f"ffv1-{size.name}", "ffv1", "bgr0", FFV1)
@@ -267,7 +268,7 @@ def loading(size: Size, home: Path) -> Iterator[Case]:
 
     numbers = iter(range(1 << 60))
 
-    def item() -> None:
+    def item(clips: PretrainingClips) -> None:
         number = next(numbers)
         clips[Draw(number % len(clips), (0, number))]
 
@@ -276,8 +277,10 @@ def loading(size: Size, home: Path) -> Iterator[Case]:
         store.frames(faces["video_id"].iloc[number], number % 4, clip.frames)
         store.audio(faces["video_id"].iloc[number], number % 4, clip.frames)
 
-    ways = {OURS: repeated(item, count), PUBLISHED: repeated(plain_item, count), LIMIT: repeated(bare, count)}
-    yield Case(f"loader's clip of stage 1, {size.name}", ways, per=f"{count} clips")
+    for what, given in (("clip of stage 1", clips), ("stored clip for a GPU", stored)):
+        ours = repeated(lambda given=given: item(given), count)  # type: ignore[misc]
+        ways = {OURS: ours, PUBLISHED: repeated(plain_item, count), LIMIT: repeated(bare, count)}
+        yield Case(f"loader's {what}, {size.name}", ways, per=f"{count} clips")
 
 
 def films(size: Size, home: Path) -> tuple[Path, np.ndarray]:

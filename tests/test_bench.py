@@ -145,4 +145,4 @@ def test_every_part_runs_at_the_smallest_size(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "bench.json").read_text())
-    assert len(found["cases"]) == 15 and len(found["scaling"]) == 4
+    assert len(found["cases"]) == 16 and len(found["scaling"]) == 4
