@@ -1,7 +1,7 @@
 """Do 95% intervals hold the truth 95 times of 100, and do the tests err 5 times of 100? On simulated test sets.
 
-Two parts. *Targets and seeds*: what a report prints. Scores of a real and of the fakes of one target are alike (0.72, as
-measured on FaceShifter), runs of one method agree in part, and every seed has an area of its own; counted are the
+Two parts. *Targets and seeds*: what a report prints. Scores of a real and of the fakes of one target are alike (0.72,
+as measured on FaceShifter), runs of one method agree in part, and every seed has an area of its own; counted are the
 interval of one method's mean area, that of the paired difference of two, the test of it, and the band of an ROC curve.
 *Independent videos*: the forms for data sets that do not say who is seen, on one run.
 
@@ -260,7 +260,8 @@ def _independent(rows: list[dict[str, Any]]) -> Iterable[str]:
             yield f"| {size[0]} / {size[1]} | {area} | {shares[0]} | {shares[1]} |"
     yield from (
         "", f"## Over independent videos: two systems (correlation {CORRELATION} within a class), %", "",
-        "| fakes / reals | true areas | difference found | interval holds the true difference |", "|---|---:|---:|---:|",
+        "| fakes / reals | true areas | difference found | interval holds the true difference |",
+        "|---|---:|---:|---:|",
     )  # fmt: skip
     for row in (row for row in rows if row["kind"] == "paired"):
         kind = "" if row["found"]["rejected"] is not None else " (power)"

@@ -67,9 +67,19 @@ def build_parser() -> argparse.ArgumentParser:
     report = parsers.add_parser("report", help="tables and figures of studies, from their run records alone")
     report.add_argument("folder", type=Path, metavar="DIR", help="a study, or the folder of several")
     report.add_argument("--out", type=Path, help="folder for report and figures (default: each study's own)")
+    report.add_argument(
+        "--reference", metavar="ROW", help="compare all rows with this one (default: the comparisons stated beforehand)"
+    )
     report.add_argument("--store", type=Path, help="folder of the clip store, for the attention maps")
     report.add_argument("--summary", type=Path, metavar="DIR", help="also copy plans, records and scores there")
     report.set_defaults(run=commands.report)
+
+    power = parsers.add_parser("power", help="how many seeds and targets a difference needs, from records of a study")
+    power.add_argument("--records", type=Path, required=True, metavar="DIR", help="a study, or the folder of several")
+    power.add_argument("--difference", type=float, default=2.0, metavar="POINTS", help="of AUC to be seen (default: 2)")
+    power.add_argument("--power", type=float, default=0.8, help="share of such studies that see it (default: 0.8)")
+    power.add_argument("--reference", metavar="ROW", help="all rows against this one (default: as stated beforehand)")
+    power.set_defaults(run=commands.power)
     return parser
 
 

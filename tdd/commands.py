@@ -317,11 +317,23 @@ def report(args: argparse.Namespace, console: Console) -> None:
 
     for place in find_studies(args.folder):
         out = args.out / place.relative_to(args.folder) if args.out else place
-        report = write_report(place, out / "report")
+        report = write_report(place, out / "report", args.reference)
         console.print(f"{report.study.title}: {place}")
         console.print(report.to_text())
-        for path in (*report.files, *draw_figures(place, out / "figures", args.store)):
+        for path in (*report.files, *draw_figures(place, out / "figures", args.store, args.reference)):
             console.print(path)
     if args.summary:
         write_summary(args.folder, args.summary)
         console.print(f"{args.summary} holds plans, records and scores.")
+
+
+def power(args: argparse.Namespace, console: Console) -> None:
+    """How many seeds and targets a difference needs, from the records of studies."""
+    from tdd.records.results import compared_with, find_studies, load_study
+    from tdd.report.power import power_text
+
+    for place in find_studies(args.records):
+        study = load_study(place)
+        study = compared_with(study, args.reference) if args.reference else study
+        console.print(f"{study.title}: {place}")
+        console.print(power_text(study, args.difference, args.power))

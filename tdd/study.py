@@ -177,6 +177,7 @@ def _describe(plan: Plan, seeds: Sequence[int], recipe: Recipe, store: ClipStore
     return {
         "schema": 1, "study": plan.name, "title": plan.title, "reference": plan.reference, "recipe": recipe.name,
         "synthetic": store.plan["synthetic"], "seeds": list(seeds), "rows": [row.id for row in plan.rows],
+        "contrasts": [list(pair) for pair in plan.contrasts],
         "described": {row.id: row.describe() for row in plan.rows},
         "runs": {name: base + stage2_run(row, seed) for name, (row, seed) in pairs.items()},
         "stage1": {

@@ -68,7 +68,7 @@ class Spread:
             return 1.0
         if self.half_width(1 - _LEAST_P) <= abs(distance):
             return _LEAST_P
-        found = brentq(lambda p: self.half_width(1 - np.exp(p)) - abs(distance), np.log(_LEAST_P), -1e-15)
+        found = brentq(lambda p: self.half_width(1 - np.exp(p)) - abs(distance), np.log(_LEAST_P), 0.0)
         return float(np.exp(found))
 
 

@@ -12,7 +12,7 @@ from tdd.plots.curves import draw_learning_curve, draw_roc, draw_ssl_weight
 from tdd.plots.rows import draw_differences, draw_methods, draw_scores
 from tdd.plots.table import draw_table
 from tdd.plots.training import draw_stage1, draw_stage2
-from tdd.records.results import load_study
+from tdd.records.results import compared_with, load_study
 from tdd.report.write import make_report
 
 __all__ = [
@@ -38,7 +38,9 @@ _SWEEPS = {
 """The figure of what a study varies, by its name."""
 
 
-def draw_figures(study_dir: Path, out: Path | None = None, store: Path | None = None) -> list[Path]:
+def draw_figures(
+    study_dir: Path, out: Path | None = None, store: Path | None = None, reference: str | None = None
+) -> list[Path]:
     """Draw every figure of a study as PNG into ``out`` (default: ``figures`` inside the study folder).
 
     The contact sheet is left out where the study folder holds no data of its own, the attention maps where there are no
@@ -48,6 +50,7 @@ def draw_figures(study_dir: Path, out: Path | None = None, store: Path | None = 
         study_dir: folder of the study.
         out: folder of the figures.
         store: folder of the clip store for the attention maps (default: ``store`` inside the study folder).
+        reference: id of the row that all others are compared with, in place of the study's own comparisons.
 
     Returns:
         the files written: ``table``, ``differences``, ``roc``, ``methods``, ``scores``, ``ssl_weight`` or
@@ -57,6 +60,7 @@ def draw_figures(study_dir: Path, out: Path | None = None, store: Path | None = 
         TddError: ``study.json`` cannot be used, ``out`` cannot be written, or a video cannot be decoded.
     """
     study = load_study(study_dir)
+    study = compared_with(study, reference) if reference else study
     folder, clips = out or study_dir / "figures", store or study_dir / "store"
     check_writable(folder)
     files = [

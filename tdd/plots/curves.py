@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from tdd.metrics import roc_band, roc_curve
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, row_ink, source_note
 from tdd.records import paper
+from tdd.records.plans import BASELINE
 from tdd.records.results import Study, on_test_set
+from tdd.records.targets import targets_of
 from tdd.report.table import Cell, ResultRow, result_rows, videos_of
 
 LOWEST_FPR = 0.01
@@ -54,7 +56,9 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
         for axes in panels[:, 0]:
             axes.set_ylabel("true positive rate")
         label = next((row.label for row in rows if row.id == banded), banded)
-        footnote(figure, f"Seed {seed}. Band: 95% bootstrap over videos, {label}. {source_note(study)}")
+        known = any(cell.targets for row in rows if row.id == banded for cell in row.cells.values())
+        over = "targets" if known else "videos"
+        footnote(figure, f"Seed {seed}. Band: 95% at each rate, bootstrap over {over}, {label}. {source_note(study)}")
     return path
 
 
@@ -72,13 +76,14 @@ def _band(study: Study, row: str, name: str, replicates: int) -> tuple[np.ndarra
     table = videos_of(study.usable(row)[0], name)
     if table["label"].value_counts().min() < 2:  # one video, drawn again and again, has no spread
         return None
-    return roc_band(table["label"], table["logit"], _GRID, replicates=replicates)
+    return roc_band(table["label"], table["logit"], _GRID, targets=targets_of(table), replicates=replicates)
 
 
 def _look(study: Study, row: ResultRow, banded: str) -> dict[str, Any]:
     ink = row_ink(study, row.id)
     if row.control:
-        return {"color": ink, "linestyle": (0, (4, 1.5)), "linewidth": 1.3}
+        dashes = {BASELINE.id: (0, (1, 1.2))}.get(row.id, (0, (4, 1.5)))
+        return {"color": ink, "linestyle": dashes, "linewidth": 1.3}
     return {"color": ink, "linewidth": 2.0 if row.id == banded else 1.2}
 
 

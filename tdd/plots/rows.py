@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, source_note
 from tdd.records import paper
 from tdd.records.results import TEST_SETS, Study
-from tdd.report.table import COLUMNS, SEEN, ResultRow, result_rows, videos_of
+from tdd.report.table import COLUMNS, SEEN, Difference, ResultRow, contrasts, result_rows, videos_of
 
 _AUC_MAP = LinearSegmentedColormap.from_list("auc", [ORANGE, "#ffffff", BLUE])
 """Orange below chance, white at it, blue above."""
@@ -47,33 +47,32 @@ def draw_methods(study: Study, path: Path) -> Path:
 
 
 def draw_differences(study: Study, path: Path) -> Path:
-    """Draw what each row's AUC has over the reference's, with 95% limits; filled where the corrected p is below 0.05.
+    """Draw the differences of a study's family, with 95% limits; filled where the corrected p is below 0.05.
 
     A cross stands where there is nothing to test: other videos, or the same scores.
     """
-    rows = [row for row in _usable(study) if row.differences]
-    reference = next((row.label for row in result_rows(study) if row.id == study.reference), study.reference)
-    with drawing(path, 8.0, 1.25 + 0.27 * max(1, len(rows))) as figure:
+    rows = contrasts(study)
+    with drawing(path, 9.6, 1.25 + 0.27 * max(1, len(rows))) as figure:
         panels = figure.subplots(1, len(COLUMNS), sharey=True)
         for axes, name in zip(panels, COLUMNS, strict=True):
             axes.axvline(0, color=GREY, linewidth=1)
             for line, row in enumerate(rows):
                 if name in row.differences:
-                    _draw_difference(axes, line, row, name)
+                    _draw_difference(axes, line, row.differences[name])
             axes.set(title=_TITLES.get(name, name), xlabel="points of AUC")
             axes.set_yticks(range(len(rows)), [row.label for row in rows])
         panels[0].set_ylim(max(1, len(rows)) - 0.5, -0.5)
         seeds = f"{len(study.seeds)} seeds, " if len(study.seeds) > 1 else "one seed, "
         footnote(
             figure,
-            f"Difference to {reference}; {seeds}bars 95%. Filled: corrected p < 0.05; cross: no test. "
+            f"Differences {'stated before the study was run' if study.stated else 'asked for afterwards'}; {seeds}"
+            "bars 95%. Filled: corrected p < 0.05; cross: nothing to test. "
             f"{source_note(study)}",
         )
     return path
 
 
-def _draw_difference(axes: Axes, line: int, row: ResultRow, name: str) -> None:
-    found = row.differences[name]
+def _draw_difference(axes: Axes, line: int, found: Difference) -> None:
     if found.low is None or found.high is None:
         axes.plot(found.value, line, "x", color=INK, markersize=5)
         return

@@ -46,6 +46,18 @@ ROWS = (
 """The seven rows, in the paper's order. The first three use ssl_weight 1; the last four use CNN-GRU + attention."""
 
 
+CONTROL = "scratch"
+"""Id of the row, not in the paper, of the same detector without stage 1."""
+
+CONTRASTS = (
+    ("ssl_0.3", "cnn_gru_attention"), ("ssl_0.5", "cnn_gru_attention"), ("ssl_0.3", "ssl_0.0"),
+    ("cnn_gru_attention", "cnn_lstm"),
+    *((row.id, "csn") for row in ROWS if row.id != "csn"),
+    ("ssl_0.0", CONTROL),
+)  # fmt: skip
+"""What the paper's table is about, as ``benchmarks/studies/table.md`` states it: the weight of the auxiliary loss, GRU
+with attention against LSTM, all against CSN, and what stage 1 adds to the very same stage 2. Ids, first less second."""
+
 PUBLISHED_SETS = (FACESHIFTER, CELEB_DF, DFDC, DEEPERFORENSICS)
 """The test sets of the papers below."""
 

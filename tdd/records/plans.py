@@ -10,13 +10,13 @@ from tdd.config import EVALUATION_FINDINGS, NONE, Recipe, choices
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.names import LRW
-from tdd.records.paper import ROWS
+from tdd.records.paper import CONTRASTS, CONTROL, ROWS
 from tdd.records.rows import Row
 
 PROPOSED = next(row for row in ROWS if row.id == "ssl_0.3")
 """The paper's proposal, CNN-GRU + attention with ssl_weight 0.3: the baseline of ``audit`` and ``ablation``."""
 
-SCRATCH = Row("scratch", "no stage 1", PROPOSED.backbone, 0.0, from_stage1=False)
+SCRATCH = Row(CONTROL, "no stage 1", PROPOSED.backbone, 0.0, from_stage1=False)
 """Not in the paper: the same detector without stage 1, so that a table can say what stage 1 adds."""
 
 BASELINE = Row("trivial", "trivial statistics", "none", 0.0, from_stage1=False, trivial=True)
@@ -59,6 +59,9 @@ class Plan:
     rows: tuple[Row, ...]
     reference: str
     """Id of the row that the others are compared with."""
+    contrasts: tuple[tuple[str, str], ...] = ()
+    """What is compared, stated before anything is run: ids of two rows, first less second; empty: every row less the
+    reference. One family for Holm's correction."""
 
 
 def plan_study(name: str, recipe: Recipe, store: ClipStore, chosen: Iterable[str] | None = None) -> Plan:
@@ -89,10 +92,11 @@ def select_rows(plan: Plan, chosen: Iterable[str] | None) -> Plan:
     names, known = set(chosen), [row.id for row in plan.rows]
     for name in sorted(names.difference(known)):
         raise TddError(f"Unknown row '{name}'; the rows are: {', '.join(known)}.")
-    return replace(plan, rows=tuple(row for row in plan.rows if row.id in names))
+    chosen_contrasts = tuple(pair for pair in plan.contrasts if names.issuperset(pair))
+    return replace(plan, rows=tuple(row for row in plan.rows if row.id in names), contrasts=chosen_contrasts)
 
 
-TABLE = Plan("table", "the paper's table", (*ROWS, SCRATCH, BASELINE), "csn")
+TABLE = Plan("table", "the paper's table", (*ROWS, SCRATCH, BASELINE), "csn", CONTRASTS)
 """The paper's seven rows, and the controls."""
 
 _PROPOSAL = replace(PROPOSED, label="baseline (ssl_weight 0.3)")

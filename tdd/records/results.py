@@ -6,7 +6,7 @@ Nothing here trains, scores or draws. ``report`` and ``plots`` both start from :
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ class Study:
     """Records of the stage-1 runs behind the rows, by folder."""
     notes: tuple[str, ...]
     checks: tuple[dict[str, Any], ...] = ()
+    contrasts: tuple[tuple[str, str], ...] = ()
+    """Ids of two rows that are compared, first less second: one family."""
+    stated: bool = True
+    """Whether the family was named before the study was run, or asked for afterwards."""
 
     def usable(self, row: str) -> tuple[Run, ...]:
         """Runs of ``row`` whose scores may be shown, in the order of their seeds."""
@@ -118,7 +122,32 @@ def load_study(folder: Path) -> Study:
         stage1=stage1,
         notes=(*notes, *_uneven_tests(runs)),
         checks=_read_checks(folder, records, _first_users(plan, runs)),
+        contrasts=_contrasts(plan),
     )
+
+
+def _contrasts(plan: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The family of a plan; older ones keep none, and that of the paper's table is known by the study's name."""
+    rows = [str(row) for row in plan["rows"]]
+    stated = plan.get("contrasts") or (paper.CONTRASTS if plan.get("study", "table") == "table" else ())
+    found = tuple((str(first), str(second)) for first, second in stated if {first, second} <= set(rows))
+    return found or against(rows, str(plan.get("reference", "csn")))
+
+
+def against(rows: Iterable[str], reference: str) -> tuple[tuple[str, str], ...]:
+    """Every row less the one of reference."""
+    return tuple((row, reference) for row in rows if row != reference)
+
+
+def compared_with(study: Study, reference: str) -> Study:
+    """The study with another family: all its rows less ``reference``, which was not stated before it was run.
+
+    Raises:
+        TddError: it has no such row.
+    """
+    if reference not in study.rows:
+        raise TddError(f"{study.folder} has no row '{reference}'; its rows are: {', '.join(study.rows)}.")
+    return replace(study, reference=reference, contrasts=against(study.rows, reference), stated=False)
 
 
 def find_studies(folder: Path) -> list[Path]:

@@ -32,16 +32,25 @@ def to_markdown(report: Report, base: Path) -> str:
     controls = [lines[row.id] for row in report.rows if row.control]
     if controls:
         said += ["Controls, which the paper does not have:", "", *_table(names, controls), ""]
-    compared = [row for row in report.rows if row.differences]
-    if compared:
-        said += [f"Difference to {report.reference}, in points, with its 95% interval and corrected p-value:", ""]
+    shown = [_NAMES.get(name, name) for name in COLUMNS]
+    if report.contrasts:
+        said += ["Differences in points, with 95% interval and corrected p-value:", ""]
         texts = [
-            [row.label, *(row.differences[n].text() if n in row.differences else "–" for n in COLUMNS)]
-            for row in compared
+            [pair.label, *(pair.differences[n].text() if n in pair.differences else "–" for n in COLUMNS)]
+            for pair in report.contrasts
         ]
-        said += [*_table(["row", *(_NAMES.get(name, name) for name in COLUMNS)], texts), ""]
+        said += [*_table(["difference", *shown], texts), ""]
+    paired = [row for row in report.rows if any(cell.own_real is not None for cell in row.cells.values())]
+    if paired:
+        said += ["How often a fake scores above the very real that it was made from, % (AUC holds targets apart too):"]
+        shares = [[row.label, *(_own_text(row.cells.get(name)) for name in COLUMNS)] for row in paired]
+        said += ["", *_table(["row", *shown], shares), ""]
     said += [f"- {sentence}" for sentence in report.sentences()]
     return "\n".join([*said, "", *(_published_table() if report.study.name == "table" else [])])
+
+
+def _own_text(cell: Cell | None) -> str:
+    return "–" if cell is None or cell.own_real is None else f"{cell.own_real:.1f}"
 
 
 def _table(names: list[str], rows: Iterable[list[str]]) -> list[str]:
@@ -104,6 +113,8 @@ def to_frame(report: Report) -> pd.DataFrame:
                 "low_percent": _points(cell, "low"),
                 "high_percent": _points(cell, "high"),
                 "sd_percent": _points(cell, "sd"),
+                "own_real_percent": _points(cell, "own_real"),
+                "targets": cell.targets if cell else None,
                 "seeds": cell.seeds if cell else 0,
                 "per_seed_percent": " ".join(f"{value:.3f}" for value in cell.per_seed) if cell else "",
                 "reference": report.study.reference if difference else "",
@@ -120,6 +131,22 @@ def to_frame(report: Report) -> pd.DataFrame:
                 "synthetic": report.study.synthetic,
             })  # fmt: skip
     return pd.DataFrame(lines)
+
+
+def contrasts_frame(report: Report) -> pd.DataFrame:
+    """One line per comparison and column, in points; what ``contrasts.csv`` holds."""
+    lines = [
+        {
+            "first": pair.first, "second": pair.second, "test_set": name, "difference_points": _points(found, "value"),
+            "difference_low": _points(found, "low"), "difference_high": _points(found, "high"),
+            "p_value": found.p_value, "p_holm": found.p_holm, "seeds": found.seeds, "untested": found.untested,
+            "mixed": ", ".join(found.mixed), "stated": report.study.stated,
+        }
+        for pair in report.contrasts
+        for name, found in pair.differences.items()
+    ]  # fmt: skip
+    names = ("first", "second", "test_set", "difference_points", "difference_low", "difference_high", "p_value")
+    return pd.DataFrame(lines, columns=[*names, "p_holm", "seeds", "untested", "mixed", "stated"])
 
 
 def _points(found: Cell | Difference | None, name: str) -> float | None:

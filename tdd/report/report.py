@@ -9,7 +9,7 @@ from pathlib import Path
 from tdd.metrics import newcombe_interval
 from tdd.records import paper
 from tdd.records.results import LOST, SYNTHETIC_SENTENCE, Study, of_listed
-from tdd.report.table import COLUMNS, SEEN, ResultRow, ranking
+from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, ranking
 
 WIDTH = 118
 """Columns of the terminal table."""
@@ -23,6 +23,8 @@ class Report:
     rows: tuple[ResultRow, ...]
     counts: dict[str, tuple[int, int]]
     """Real and fake test videos, by column."""
+    contrasts: tuple[Contrast, ...] = ()
+    """The study's family of comparisons, corrected together."""
     listed: dict[str, tuple[int, int]] = field(default_factory=dict)
     """The same as the data sets' lists name them, found or not; without columns whose lists are not known."""
     files: tuple[Path, ...] = ()
@@ -44,8 +46,10 @@ class Report:
 
     def to_text(self) -> str:
         """Plain columns, at most ``WIDTH`` characters wide, followed by what a reader must know about the numbers."""
-        paper_first = self.study.name == "table"
-        lines = self._paper_columns() if paper_first else self._difference_columns()
+        if all(pair.second == self.study.reference for pair in self.contrasts) and self.study.name != "table":
+            lines = self._difference_columns()
+        else:
+            lines = [*self._paper_columns(), *self._contrast_columns()]
         for sentence in self.sentences():
             lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
         return "\n".join(lines)
@@ -61,12 +65,29 @@ class Report:
 
         def line(cells: list[str]) -> str:
             texts = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:-1], widths[1:-1], strict=True))]
-            return "  ".join([*texts, _shorten(cells[-1], widths[-1])]).rstrip()
+            return "  ".join([*texts, shorten(cells[-1], widths[-1])]).rstrip()
 
         rule = "─" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))
         lines = [line(head), line(under), rule]
         lines += [line(cells) for cells, row in zip(body, self.rows, strict=True) if not row.control]
         return [*lines, rule, *(line(cells) for cells, row in zip(body, self.rows, strict=True) if row.control), ""]
+
+    def _contrast_columns(self) -> list[str]:
+        """One line a comparison, with its limits and corrected p-value by column."""
+        if not self.contrasts:
+            return []
+        head = ["difference, points", *COLUMNS]
+        body = [
+            [pair.label, *(pair.differences[n].text() if n in pair.differences else "–" for n in COLUMNS)]
+            for pair in self.contrasts
+        ]
+        widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+        widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(COLUMNS))  # a label is cut, a number never
+        lines = [
+            "  ".join([shorten(first, widths[0]).ljust(widths[0]), *map(str.rjust, rest, widths[1:])]).rstrip()
+            for first, *rest in [head, *body]
+        ]
+        return [lines[0], "─" * min(WIDTH, max(map(len, lines))), *lines[1:], ""]
 
     def _difference_columns(self) -> list[str]:
         """This study's numbers, each with its difference to the row of reference and the corrected p-value."""
@@ -78,7 +99,7 @@ class Report:
         widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
         widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(COLUMNS) * 2)  # a label is cut, a number never
         lines = [
-            "  ".join([_shorten(first, widths[0]).ljust(widths[0]), *map(str.rjust, rest, widths[1:])])
+            "  ".join([shorten(first, widths[0]).ljust(widths[0]), *map(str.rjust, rest, widths[1:])])
             for first, *rest in [head, *body]
         ]
         return [lines[0].rstrip(), "─" * min(WIDTH, len(lines[0])), *(line.rstrip() for line in lines[1:]), ""]
@@ -90,16 +111,18 @@ class Report:
         if several:
             said.append(
                 f"Mean ± standard deviation over {len(self.study.seeds)} seeds; the paper has one run a row. 95% "
-                "intervals, in table.md, are over videos and seeds: DeLong's covariance of the seeds' areas and the "
+                "intervals, in table.md, are over videos and seeds: the covariance of the seeds' areas and the "
                 "variance between seeds, added, with Student's t (logit scale)."
             )
         else:
             said.append(
-                "In brackets: 95% interval over test videos (DeLong on the logit scale; Newcombe where that has no "
-                "width). One seed a row, so the spread between training runs is not in it."
+                "In brackets: 95% interval over test videos (logit scale; Newcombe where that has no width). One seed "
+                "a row, so the spread between training runs is not in it, and differences have no p-value."
             )
-        if any(row.differences for row in self.rows):
+        said += self._over()
+        if self.contrasts:
             said.append(self._difference_sentence(several))
+            said += self._mixed()
         said += self._lost()
         said += self._seed_sentences()
         if self.beside_paper:
@@ -109,14 +132,48 @@ class Report:
             f"Check {'passed' if check['passed'] else 'FAILED'}: {check['sentence']}" for check in self.study.checks
         ]
 
+    def _over(self) -> list[str]:
+        """Over what the intervals are, by column."""
+        limited = {
+            name: found[0] for name in COLUMNS if (found := [r.cells[name] for r in self.rows if name in r.cells])
+        }
+        known = [f"{name} {cell.targets}" for name, cell in limited.items() if cell.targets]
+        unknown = [name for name, cell in limited.items() if not cell.targets and cell.low is not None]
+        said = []
+        if known:
+            said.append(
+                f"Videos of one target (a pair of FaceForensics++, a person) belong together in every interval and "
+                f"test (Obuchowski); numbers of targets: {', '.join(known)}."
+            )
+        if unknown:
+            said.append(
+                f"{', '.join(unknown)}: who is seen is not in these records, or too few people are, so that intervals "
+                "and tests take videos for independent (DeLong), which a fake and its own real are not."
+            )
+        return said
+
     def _difference_sentence(self, several: bool) -> str:
-        tests = sum(d.p_value is not None for row in self.rows for d in row.differences.values())
-        seeds = " plus the variance of their differences between seeds" if several else ", which knows nothing of seeds"
-        where = "in table.md" if self.study.name == "table" else "here"
-        return (
-            f"Differences {where} are to {self.reference}: paired DeLong on the same videos{seeds}; p-values are "
-            f"two-sided, corrected by Holm over {tests} tests."
-        )
+        tests = sum(d.p_value is not None for pair in self.contrasts for d in pair.differences.values())
+        family = "stated before the study was run" if self.study.stated else "asked for afterwards, not stated before"
+        to = "" if len({pair.second for pair in self.contrasts}) > 1 else f" to {self.reference}"
+        seeds = "the variance of their differences between seeds added" if several else "seeds have no part in it"
+        end = f"p-values are two-sided, corrected by Holm over the {tests} tests of this family" if tests else (
+            "one seed a row: no p-values"
+        )  # fmt: skip
+        return f"Differences{to}, a family {family}: paired on the same videos, {seeds}; {end}."
+
+    def _mixed(self) -> list[str]:
+        """What is said where the runs behind a difference were not all made alike."""
+        marked = {
+            kind: [pair.label for pair in self.contrasts if any(kind in d.mixed for d in pair.differences.values())]
+            for kind in ("processors", "precisions", "data", "labels or splits")
+        }
+        return [
+            f"{MIXED} The runs behind {len(labels)} of {len(self.contrasts)} comparisons were made with different "
+            f"{kind}, which alone can move an area by points; run them again alike: {'; '.join(labels)}."
+            for kind, labels in marked.items()
+            if labels
+        ]
 
     def _seed_sentences(self) -> list[str]:
         """Rows that have fewer seeds than the study."""
@@ -175,7 +232,7 @@ def _short(row: ResultRow, name: str) -> str:
     return row.differences[name].short() if name in row.differences else ""
 
 
-def _shorten(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
     """Cut the middle out: the ends of run names tell them apart."""
     keep = (width - 1) // 2
     return text if len(text) <= width else f"{text[: width - 1 - keep]}…{text[-keep:]}"

@@ -9,11 +9,12 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval
+from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval, paired_share
 from tdd.names import SEEN_METHODS
 from tdd.records import paper
 from tdd.records.plans import BASELINE
 from tdd.records.results import TEST_SETS, Run, Study, on_test_set
+from tdd.records.targets import own_reals, targets_of
 
 SEEN = "seen"
 """The column of the methods that stage 2 was trained on: the mean of their areas."""
@@ -27,7 +28,7 @@ class Cell:
     """An AUC of one row on one test set, in percent.
 
     ``value`` is the mean over ``seeds`` runs and ``sd`` their standard deviation; ``low`` and ``high`` are 95% limits:
-    over videos for one run, over videos and seeds for several (:mod:`tdd.metrics.seeds`).
+    over targets for one run, over targets and seeds for several (:mod:`tdd.metrics.seeds`).
     """
 
     value: float
@@ -36,6 +37,10 @@ class Cell:
     high: float | None = None
     sd: float | None = None
     per_seed: tuple[float, ...] = ()
+    own_real: float | None = None
+    """How often a fake scores above the very real that it was made from, mean over seeds; ``None`` without pairs."""
+    targets: int | None = None
+    """Over how many targets the limits are; ``None``: over videos, taken for independent."""
 
     def text(self) -> str:
         """The cell as a table shows it, for example ``87.1 [82.0, 91.0]`` or ``87.1 ± 1.2``."""
@@ -46,12 +51,19 @@ class Cell:
         return "" if self.low is None or self.high is None else f" [{self.low:.1f}, {self.high:.1f}]"
 
 
+MIXED = "†"
+"""Behind a difference whose runs were not all made alike."""
+
+ONE_SEED = "one seed: no test"
+"""In place of a p-value: what another training run would change is not known."""
+
+
 @dataclass(frozen=True)
 class Difference:
-    """What a row's AUC has over that of the row of reference, in points of percent, over the seeds that both have.
+    """What one row's AUC has over that of another, in points of percent, over the seeds that both have.
 
     Limits and p-values are of the paired test on the same videos; ``None`` where ``untested`` says why there is none.
-    ``p_holm`` is corrected over the whole table.
+    Of one seed there are limits, over videos alone, and no p-value. ``p_holm`` is corrected over the family.
     """
 
     value: float
@@ -61,16 +73,24 @@ class Difference:
     p_value: float | None = None
     p_holm: float | None = None
     untested: str = ""
+    mixed: tuple[str, ...] = ()
+    """In what the runs behind it differ that is not the method: processors, precisions, data."""
 
     def text(self) -> str:
-        """For example ``+3.1 [−0.4, +6.6], p = 0.08``; the p-value is the corrected one."""
-        if self.low is None or self.high is None or self.p_holm is None:
-            return f"{signed(self.value)}, {self.untested}"
-        return f"{signed(self.value)} [{signed(self.low)}, {signed(self.high)}], p {p_text(self.p_holm)}"
+        """For example ``+3.1 [−0.4, +6.6], p = 0.08``; the p-value is the corrected one, a dagger marks mixed runs."""
+        limits = "" if self.low is None or self.high is None else f" [{signed(self.low)}, {signed(self.high)}]"
+        end = self.untested if self.p_holm is None else f"p {p_text(self.p_holm)}"
+        return f"{signed(self.value)}{limits}, {end}{self.mark}"
 
     def short(self) -> str:
         """The same without limits, for narrow tables: ``+3.1, 0.08``."""
-        return signed(self.value) + ("" if self.p_holm is None else f", {p_text(self.p_holm).removeprefix('= ')}")
+        tested = "" if self.p_holm is None else f", {p_text(self.p_holm).removeprefix('= ')}"
+        return signed(self.value) + tested + self.mark
+
+    @property
+    def mark(self) -> str:
+        """A dagger where runs are mixed."""
+        return MIXED if self.mixed else ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,17 @@ class ResultRow:
     paths: tuple[str, ...]
     paper: dict[str, float] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
+    """To the study's reference, where its family holds that."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two rows that are compared, first less second, with their differences by column."""
+
+    first: str
+    second: str
+    label: str
+    differences: dict[str, Difference]
 
 
 def signed(value: float) -> str:
@@ -108,10 +139,39 @@ def result_rows(study: Study) -> tuple[ResultRow, ...]:
 
     The table always has the paper's seven rows first; its other rows are controls.
     """
+    to_reference = {pair.first: pair.differences for pair in contrasts(study) if pair.second == study.reference}
+    return tuple(replace(row, differences=to_reference.get(row.id, {})) for row in _plain_rows(study))
+
+
+@lru_cache(maxsize=4)
+def _plain_rows(study: Study) -> tuple[ResultRow, ...]:
     known = {row.id: row for row in paper.ROWS}
     names = [*known, *(name for name in study.rows if name not in known)] if study.name == "table" else study.rows
-    rows = [_result_row(study, name, known.get(name)) for name in names]
-    return _with_differences(study, rows)
+    return tuple(_result_row(study, name, known.get(name)) for name in names)
+
+
+@lru_cache(maxsize=4)
+def contrasts(study: Study) -> tuple[Contrast, ...]:
+    """The comparisons of a study's family that have numbers; p-values corrected by Holm within it."""
+    labels = {row.id: row.label for row in _plain_rows(study)}
+    found = {
+        (pair, column): difference
+        for pair in study.contrasts
+        for column in COLUMNS
+        if (difference := _difference(study, *pair, column))
+    }
+    tested = {key: difference.p_value for key, difference in found.items() if difference.p_value is not None}
+    for key, p_holm in zip(tested, holm(list(tested.values())), strict=True):
+        found[key] = replace(found[key], p_holm=float(p_holm))
+    made = [
+        Contrast(
+            *pair,
+            f"{labels.get(pair[0], pair[0])} − {labels.get(pair[1], pair[1])}",
+            {column: found[pair, column] for column in COLUMNS if (pair, column) in found},
+        )
+        for pair in study.contrasts
+    ]
+    return tuple(contrast for contrast in made if contrast.differences)
 
 
 def ranking(values: Sequence[float | None]) -> list[int]:
@@ -163,10 +223,16 @@ def _cell(runs: Sequence[Run], column: str) -> Cell | None:
     if not tables or any(table["label"].nunique() < 2 for table in tables):
         return None
     cell = _seed_cell([100 * auc(table["label"], table["logit"]) for table in tables])
+    own = own_reals(tables[0])
+    if len(own) and _same_videos(tables):
+        shares = [paired_share(table["logit"][own.index], table["logit"][own]) for table in tables]
+        cell = replace(cell, own_real=100 * float(np.mean(shares)))
     if not _same_videos(tables) or tables[0]["label"].value_counts().min() < 2:  # a variance takes two of each class
         return cell
-    found = mean_area_interval(tables[0]["label"], np.stack([table["logit"] for table in tables]))
-    return replace(cell, low=100 * found.low, high=100 * found.high)
+    targets = targets_of(tables[0])
+    found = mean_area_interval(tables[0]["label"], np.stack([table["logit"] for table in tables]), targets=targets)
+    count = None if targets is None else int(targets.nunique())
+    return replace(cell, low=100 * found.low, high=100 * found.high, targets=count)
 
 
 def _even(runs: Sequence[Run]) -> bool:
@@ -187,39 +253,43 @@ def _seed_cell(values: list[float]) -> Cell:
     return Cell(float(np.mean(values)), len(values), sd=sd, per_seed=tuple(values))
 
 
-def _with_differences(study: Study, rows: list[ResultRow]) -> tuple[ResultRow, ...]:
-    """The rows with their differences to the study's reference; p-values corrected over all of the table's tests."""
-    found = {
-        (row.id, column): difference
-        for row in rows
-        if row.id != study.reference
-        for column in COLUMNS
-        if (difference := _difference(study, row.id, column))
-    }
-    tested = {key: difference.p_value for key, difference in found.items() if difference.p_value is not None}
-    for key, p_holm in zip(tested, holm(list(tested.values())), strict=True):
-        found[key] = replace(found[key], p_holm=float(p_holm))
-    return tuple(
-        replace(row, differences={column: found[row.id, column] for column in COLUMNS if (row.id, column) in found})
-        for row in rows
-    )
-
-
-def _difference(study: Study, row: str, column: str) -> Difference | None:
-    """The difference over the seeds that both rows have; ``None`` where there is none, or an area is missing."""
-    own, other = ({run.seed: run for run in study.usable(name)} for name in (row, study.reference))
+def paired_runs(study: Study, first: str, second: str) -> tuple[list[Run], list[Run]]:
+    """The runs of two rows with the seeds that both have, in the order of the seeds."""
+    own, other = ({run.seed: run for run in study.usable(name)} for name in (first, second))
     seeds = sorted(own.keys() & other.keys())
-    one, two = ([runs[seed] for seed in seeds] for runs in (own, other))
+    return [own[seed] for seed in seeds], [other[seed] for seed in seeds]
+
+
+def mixed_in(runs: Sequence[Run]) -> tuple[str, ...]:
+    """In what runs differ, by their records, that is not the method: ``processors``, ``precisions`` or ``data``."""
+    machines = [run.record.get("machine") or {} for run in runs]
+    data = [run.record.get("data") or {} for run in runs]
+    kept = {
+        "processors": [tuple(m.get(key) for key in ("device", "processor", "capability")) for m in machines if m],
+        "precisions": [m["precision"] for m in machines if m.get("precision")],
+        "data": [d["fingerprint"] for d in data if d.get("fingerprint")],
+        "labels or splits": [d["labels"] for d in data if d.get("labels")],
+    }
+    return tuple(name for name, values in kept.items() if len(set(values)) > 1)
+
+
+def _difference(study: Study, row: str, reference: str, column: str) -> Difference | None:
+    """The difference over the seeds that both rows have; ``None`` where there is none, or an area is missing."""
+    one, two = paired_runs(study, row, reference)
+    seeds, mixed = [run.seed for run in one], mixed_in([*one, *two])
     first, second = _cell(one, column), _cell(two, column)
     if not seeds or first is None or second is None:
         return None
     tables = [videos_of(run, column) for run in (*one, *two)]
     if first.low is None or second.low is None or not _same_videos(tables):
-        return Difference(first.value - second.value, len(seeds), untested="other videos")
+        return Difference(first.value - second.value, len(seeds), untested="other videos", mixed=mixed)
     scores = np.stack([table["logit"] for table in tables])
     # A row that scores another's detector anew may change no score. Holm's correction would count a test of that,
     # and be the harsher on all others.
     if np.array_equal(scores[: len(seeds)], scores[len(seeds) :]):
-        return Difference(0.0, len(seeds), untested="same scores")
-    test = compare_mean_areas(tables[0]["label"], scores[: len(seeds)], scores[len(seeds) :])
-    return Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, test.p_value)
+        return Difference(0.0, len(seeds), untested="same scores", mixed=mixed)
+    table, targets = tables[0], targets_of(tables[0])
+    test = compare_mean_areas(table["label"], scores[: len(seeds)], scores[len(seeds) :], targets=targets)
+    found = Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, mixed=mixed)
+    # A p-value of one training run each would be taken for one of the methods.
+    return replace(found, untested=ONE_SEED) if len(seeds) == 1 else replace(found, p_value=test.p_value)

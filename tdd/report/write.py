@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tdd.machine.files import check_writable, write_atomically
 from tdd.names import SEEN_METHODS
-from tdd.records.results import TEST_SETS, Study, listed_in, load_study, on_test_set
-from tdd.report.formats import to_frame, to_latex, to_markdown
+from tdd.records.results import TEST_SETS, Study, compared_with, listed_in, load_study, on_test_set
+from tdd.report.formats import contrasts_frame, to_frame, to_latex, to_markdown
 from tdd.report.report import Report
-from tdd.report.table import SEEN, result_rows
+from tdd.report.table import SEEN, contrasts, result_rows
 
 
 def make_report(study: Study) -> Report:
@@ -23,7 +23,7 @@ def make_report(study: Study) -> Report:
             counts[name] = int((labels == 0).sum()), int((labels == 1).sum())
         # The methods share one set of reals.
         counts[SEEN] = counts[SEEN_METHODS[0]][0], sum(counts[name][1] for name in SEEN_METHODS)
-    return Report(study, result_rows(study), counts, _listed(study))
+    return Report(study, result_rows(study), counts, contrasts(study), _listed(study))
 
 
 def _listed(study: Study) -> dict[str, tuple[int, int]]:
@@ -34,21 +34,29 @@ def _listed(study: Study) -> dict[str, tuple[int, int]]:
     return found | ({SEEN: (seen[0][0], sum(fakes for _, fakes in seen))} if seen else {})
 
 
-def write_report(study_dir: Path, out: Path | None = None) -> Report:
-    """Write ``table.md``, ``table.csv`` and ``table.tex`` of a study into ``out`` (default: ``report`` inside it).
+def write_report(study_dir: Path, out: Path | None = None, reference: str | None = None) -> Report:
+    """Write ``table.md``, ``table.csv``, ``table.tex`` and ``contrasts.csv`` of a study.
 
     Reads ``study.json``, the records and the scores that it names; no checkpoint and no video.
 
+    Args:
+        study_dir: folder of the study.
+        out: folder that gets them; ``None``: ``report`` inside the study's.
+        reference: id of the row that all others are compared with, in place of the study's own comparisons.
+
     Raises:
-        TddError: ``study.json`` cannot be used (see :mod:`tdd.records.results`), or ``out`` cannot be written.
+        TddError: ``study.json`` cannot be used (see :mod:`tdd.records.results`), ``out`` cannot be written, or the
+            study has no such row.
     """
-    report = make_report(load_study(study_dir))
+    study = load_study(study_dir)
+    report = make_report(compared_with(study, reference) if reference else study)
     folder = out or study_dir / "report"
     check_writable(folder)
     written = {
         "table.md": to_markdown(report, folder),
         "table.csv": to_frame(report).to_csv(index=False),
         "table.tex": to_latex(report),
+        "contrasts.csv": contrasts_frame(report).to_csv(index=False),
     }
     for name, text in written.items():
         write_atomically(folder / name, text.encode())
