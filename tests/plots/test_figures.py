@@ -1,6 +1,7 @@
 """Figures: what they show, that they fit, and that they leave no trace in matplotlib's state."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -24,6 +25,8 @@ from tdd.plots import (
     draw_stage1,
     draw_table,
 )
+from tdd.plots.curves import _look
+from tdd.records.plans import TABLE
 from tdd.records.results import TEST_SETS, load_study
 from tdd.report.write import make_report
 from tests.fake_study import edit_json, write_stage1, write_study
@@ -125,10 +128,19 @@ def test_roc_curves_carry_their_own_area(tmp_path, figures):
         assert heights[0] == heights[1], "both axes show one curve"
 
 
+def test_no_two_rows_of_a_table_look_alike(tmp_path):
+    rows = (*(row.id for row in TABLE.rows),)
+    study = replace(load_study(write_study(tmp_path)), rows=rows)
+    known = {row.id: row for row in make_report(study).rows}
+    looks = [_look(study, known[name], "cnn_gru_attention") for name in rows]
+    assert len({(look["color"], str(look.get("linestyle"))) for look in looks}) == len(rows)
+    assert len({look["color"] for look in looks}) == len(rows)
+
+
 def test_differences_stand_where_the_table_says(tmp_path, figures):
-    study = load_study(write_study(tmp_path))
+    study = load_study(write_study(tmp_path, seeds=(0, 1)))
     draw_differences(study, tmp_path / "differences.png")
-    rows = [row for row in make_report(study).rows if row.differences]
+    rows = make_report(study).contrasts
     for axes, name in zip(figures[0].axes, ("FaceShifter", "Celeb-DF-v2", "seen"), strict=True):
         drawn = {float(line.get_ydata()[0]): line for line in axes.lines if line.get_marker() == "o"}
         for place, row in enumerate(rows):

@@ -1,21 +1,24 @@
 """The report from run records that were written by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from sklearn.metrics import roc_auc_score
 
 from tdd.errors import TddError
-from tdd.metrics import compare_systems, holm, video_scores
+from tdd.metrics import compare_mean_areas, holm, video_scores
 from tdd.names import SEEN_METHODS
 from tdd.records import paper
+from tdd.records.plans import TABLE
 from tdd.records.results import SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
 from tdd.records.summary import write_summary
 from tdd.report.formats import _latex
 from tdd.report.report import WIDTH
-from tdd.report.table import ranking
+from tdd.report.table import ranking, result_rows
 from tdd.report.write import write_report
 from tests.fake_study import ROWS, edit_json, write_stage1, write_study
 
@@ -58,7 +61,7 @@ def test_text_shows_every_row_beside_the_paper_within_its_width(tmp_path):
     text = report.to_text()
     assert max(map(len, text.splitlines())) <= WIDTH
     for row in report.rows:
-        line = next(line for line in text.splitlines() if line.startswith(row.label))
+        line = next(line for line in text.splitlines() if line.startswith(row.label) and " − " not in line)
         assert row.cells["FaceShifter"].text() in line
         assert all(f"{number:.2f}" in line for number in row.paper.values())
     rules = [i for i, line in enumerate(text.splitlines()) if line.startswith("──")]
@@ -196,13 +199,15 @@ def scores(study: Path, row: str, test_set: str, seed: int) -> pd.DataFrame:
     return on_test_set(video_scores(pd.read_csv(study / f"stage2/{row}-seed{seed}/clip_logits.csv")), test_set)
 
 
-def test_differences_are_paired_tests_with_the_reference_corrected_over_the_table(tmp_path):
-    study = write_study(tmp_path, rows=("csn", "cnn_lstm", "ssl_0.3"))
+def test_differences_are_paired_tests_corrected_over_their_family(tmp_path):
+    seeds = (0, 1, 2)
+    study = write_study(tmp_path, seeds=seeds, rows=("csn", "cnn_lstm", "ssl_0.3"))
     rows = {row.id: row for row in write_report(study).rows}
     assert rows["csn"].differences == {}
     columns = (*paper.TEST_SETS, "seen")
     found = [rows[name].differences[column] for name in ("cnn_lstm", "ssl_0.3") for column in columns]
-    test = compare_systems(scores(study, "ssl_0.3", "Celeb-DF-v2", 0), scores(study, "csn", "Celeb-DF-v2", 0))
+    one, two = ([scores(study, row, "Celeb-DF-v2", seed) for seed in seeds] for row in ("ssl_0.3", "csn"))
+    test = compare_mean_areas(one[0]["label"], *([table["logit"] for table in tables] for tables in (one, two)))
     mine = rows["ssl_0.3"].differences["Celeb-DF-v2"]
     assert (mine.value, mine.p_value) == (pytest.approx(100 * test.difference), pytest.approx(test.p_value))
     assert [f.p_holm for f in found] == pytest.approx(list(holm([f.p_value for f in found])))
@@ -224,7 +229,7 @@ def test_several_seeds_widen_the_interval_beyond_that_of_videos(tmp_path):
 
 
 def test_rows_scored_on_other_videos_have_a_difference_and_no_test(tmp_path):
-    study = write_study(tmp_path, rows=("csn", "cnn_lstm"))
+    study = write_study(tmp_path, seeds=(0, 1), rows=("csn", "cnn_lstm"))
     path = study / "stage2/cnn_lstm-seed0/clip_logits.csv"
     pd.read_csv(path).iloc[2:].to_csv(path, index=False)  # one real of FaceForensics++ less
     rows = {row.id: row for row in write_report(study).rows}
@@ -352,3 +357,91 @@ def test_a_summary_never_leaves_its_folder(tmp_path):
     assert not list(tmp_path.glob("out*"))
     write_summary(tmp_path / "runs", tmp_path / "out")
     assert len(list((tmp_path / "out").glob("*/record.json"))) == len(plan["runs"])
+
+
+def named(study: Path) -> Path:
+    """The same study with identities: video n of every method is of person n, pairs as FaceForensics++ has them."""
+    for path in study.glob("stage2/*/clip_logits.csv"):
+        clips = pd.read_csv(path)
+        number = clips["video_id"].str.rsplit("/", n=1).str[1].astype(int)
+        people = number.map("{:03d}".format)
+        both = people + " " + (number ^ 1).map("{:03d}".format)
+        clips.assign(identities=both.where(clips["label"] == 1, people)).to_csv(path, index=False)
+    return study
+
+
+def test_the_family_of_the_papers_table_is_reported_and_nothing_else(tmp_path):
+    report = write_report(write_study(tmp_path, seeds=(0, 1)))
+    assert [(pair.first, pair.second) for pair in report.contrasts] == list(paper.CONTRASTS)
+    tests = [found for pair in report.contrasts for found in pair.differences.values()]
+    assert len(tests) == 33 and [f.p_holm for f in tests] == pytest.approx(list(holm([f.p_value for f in tests])))
+    said = " ".join(report.to_text().split())
+    assert "stated before the study was run" in said and "over the 33 tests of this family" in said
+    assert max(map(len, report.to_text().splitlines())) <= WIDTH
+    kept = pd.read_csv(report.files[3])
+    assert len(kept) == 33 and kept["stated"].all() and set(kept["test_set"]) == {"FaceShifter", "Celeb-DF-v2", "seen"}
+
+
+def test_another_reference_is_another_family_and_said_to_be(tmp_path):
+    study = write_study(tmp_path, seeds=(0, 1), rows=("csn", "ssl_0.3", "ssl_0.0"))
+    report = write_report(study, reference="ssl_0.0")
+    assert [(pair.first, pair.second) for pair in report.contrasts] == [("csn", "ssl_0.0"), ("ssl_0.3", "ssl_0.0")]
+    assert "asked for afterwards, not stated before" in " ".join(report.to_text().split())
+    with pytest.raises(TddError, match=r"has no row 'vivit'; its rows are: csn, ssl_0\.3, ssl_0\.0"):
+        write_report(study, reference="vivit")
+
+
+def test_a_study_names_its_own_family(tmp_path):
+    pairs = [["ssl_0.3", "csn"], ["ssl_0.3", "vivit"]]
+    report = write_report(write_study(tmp_path, seeds=(0, 1), rows=("csn", "ssl_0.3", "ssl_0.0"), contrasts=pairs))
+    assert [(pair.first, pair.second) for pair in report.contrasts] == [("ssl_0.3", "csn")]
+
+
+def test_the_written_statement_is_what_is_run_and_reported():
+    text = (Path(__file__).parents[2] / "benchmarks/studies/table.md").read_text(encoding="utf-8")
+    stated = yaml.safe_load(text.split("---")[1])
+    assert [tuple(pair) for pair in stated["contrasts"]] == list(paper.CONTRASTS) == list(TABLE.contrasts)
+    assert {name for pair in paper.CONTRASTS for name in pair} <= {row.id for row in TABLE.rows}
+    assert stated["study"] == TABLE.name and set(stated["test_sets"]) == {*paper.TEST_SETS, "seen"}
+
+
+def test_one_seed_has_no_p_value(tmp_path):
+    report = write_report(write_study(tmp_path, rows=("csn", "ssl_0.3")))
+    found = report.contrasts[0].differences["FaceShifter"]
+    assert found.p_value is None and found.low < found.value < found.high
+    assert found.text().endswith("one seed: no test") and "no p-value" in report.to_text().replace("\n  ", " ")
+
+
+def test_videos_of_one_target_belong_together_and_unknown_ones_are_said(tmp_path):
+    plain = write_report(write_study(tmp_path / "a", seeds=(0, 1), rows=("csn", "ssl_0.3")))
+    study = named(write_study(tmp_path / "b", seeds=(0, 1), rows=("csn", "ssl_0.3")))
+    report = write_report(study)
+    cell = report.rows[0].cells["FaceShifter"]
+    assert cell.targets == 15 and report.rows[0].cells["Celeb-DF-v2"].targets == 30
+    assert (cell.low, cell.value) != (plain.rows[0].cells["FaceShifter"].low, cell.value)
+    said, unsaid = (" ".join(one.to_text().split()) for one in (report, plain))
+    assert "numbers of targets: FaceShifter 15, Celeb-DF-v2 30, seen 15" in said and "independent" not in said
+    assert "FaceShifter, Celeb-DF-v2, seen: who is seen is not in these records" in unsaid
+    clips = pd.read_csv(study / "stage2/csn-seed0/clip_logits.csv")
+    videos = clips[clips["dataset"] == "Celeb-DF-v2"].groupby(["identities", "label"])["logit"].mean().reset_index()
+    pair = videos.assign(person=videos["identities"].str[:3]).pivot(index="person", columns="label", values="logit")
+    first = load_study(study)
+    one_seed = result_rows(replace(first, runs=first.runs[:1]))[0].cells["Celeb-DF-v2"]
+    assert one_seed.own_real == pytest.approx(100 * (pair[1] > pair[0]).mean())
+    assert "above the very real that it was made from" in report.files[0].read_text()
+    write_summary(study, tmp_path / "summary")
+    assert write_report(tmp_path / "summary", tmp_path / "out").rows[0].cells["FaceShifter"].targets == 15
+
+
+def test_mixed_runs_behind_a_comparison_are_marked(tmp_path):
+    study = write_study(tmp_path, seeds=(0, 1), rows=("csn", "cnn_lstm", "ssl_0.3"))
+    for row, seed, processor, precision in (("csn", 0, "A", "32"), ("csn", 1, "A", "32"), ("ssl_0.3", 0, "B", "32"),
+                                            ("ssl_0.3", 1, "A", "bf16"), ("cnn_lstm", 0, "A", "32")):  # fmt: skip
+        machine = {"device": "cpu", "processor": processor, "capability": "AVX2", "precision": precision}
+        edit_json(study / f"stage2/{row}-seed{seed}/record.json", machine=machine)
+    report = write_report(study)
+    marks = {pair.first: pair.differences["FaceShifter"].mixed for pair in report.contrasts}
+    assert marks == {"cnn_lstm": (), "ssl_0.3": ("processors", "precisions")}
+    said = " ".join(report.to_text().split())
+    assert "† The runs behind 1 of 2 comparisons were made with different precisions" in said
+    assert said.count("†") == 5  # three columns, and a sentence for each kind

@@ -1,0 +1,68 @@
+"""How many seeds and targets a difference needs: against simulated studies, scipy's law, and bad questions."""
+
+import numpy as np
+import pytest
+from scipy.stats import nct, t
+
+from tdd.cli import main
+from tdd.errors import TddError
+from tdd.records.results import load_study
+from tdd.report.power import Variation, power_of, power_text, seeds_needed, targets_needed, variation
+from tests.fake_study import write_study
+from tests.report.test_report import named
+
+KNOWN = Variation(between=3.0, highest=5.0, own=6.0, shared=1.0, targets=40, known=True, freedom=39.0, seeds=5)
+
+
+def test_power_is_that_of_the_noncentral_law():
+    total, seeds_part = (9 + 6) / 5 + 1, (9 + 6) / 5
+    freedom = total**2 / (seeds_part**2 / 4 + 1 / 39)
+    edge, away = t.ppf(0.975, freedom), 4 / np.sqrt(total)
+    wanted = nct.sf(edge, freedom, away) + nct.cdf(-edge, freedom, away)
+    assert power_of(KNOWN, 4.0, 5, 40, 3.0) == pytest.approx(wanted, abs=0.003)
+    assert power_of(KNOWN, 1e-9, 5, 40, 3.0) == pytest.approx(0.05, abs=0.002)
+
+
+def test_simulated_studies_see_the_difference_as_often_as_it_says():
+    """Each seed has a true difference of its own; targets add what seeds share, and what each has by itself."""
+    rng, seeds, targets, times, seen = np.random.default_rng(0), 6, 160, 4000, 0
+    for _ in range(times):
+        shared = rng.normal() * np.sqrt(KNOWN.shared * 40 / targets)
+        own = rng.normal(size=seeds) * np.sqrt(KNOWN.own * 40 / targets)
+        found = 4.0 + 3.0 * rng.normal(size=seeds) + own + shared
+        over_seeds = found.var(ddof=1) / seeds
+        total = over_seeds + 0.25
+        freedom = total**2 / (over_seeds**2 / (seeds - 1) + 0.25**2 / 156)
+        seen += abs(found.mean()) / np.sqrt(total) > t.ppf(0.975, freedom)
+    assert power_of(KNOWN, 4.0, seeds, targets, 3.0) == pytest.approx(seen / times, abs=0.03)
+
+
+def test_the_fewest_seeds_and_targets_are_the_fewest():
+    seeds = seeds_needed(KNOWN, 3.0, 0.8, 160, 3.0)
+    assert power_of(KNOWN, 3.0, seeds, 160, 3.0) >= 0.8 > power_of(KNOWN, 3.0, seeds - 1, 160, 3.0)
+    targets = targets_needed(KNOWN, 3.0, 0.8, 12, 3.0)
+    assert power_of(KNOWN, 3.0, 12, targets, 3.0) >= 0.8 > power_of(KNOWN, 3.0, 12, targets - 1, 3.0)
+    assert targets_needed(KNOWN, 1.0, 0.8, 10, 3.0) is None, "what seeds differ in, no number of targets takes away"
+    assert seeds_needed(KNOWN, 1.0, 0.8, 40, 3.0) is None
+
+
+def test_records_give_the_variation_back(tmp_path):
+    """Runs whose scores are unrelated: nothing is shared, and the seeds differ by what videos add."""
+    study = load_study(named(write_study(tmp_path, seeds=range(12), rows=("csn", "ssl_0.3"))))
+    found = variation(study, "ssl_0.3", "csn", "Celeb-DF-v2")
+    assert (found.seeds, found.targets, found.known) == (12, 30, True)
+    assert found.shared < 0.25 * found.own and found.between < np.sqrt(found.own)
+    assert found.highest > found.between
+
+
+def test_the_command_answers_and_bad_questions_are_refused(tmp_path, capsys):
+    study = write_study(tmp_path / "two", seeds=(0, 1, 2), rows=("csn", "ssl_0.3"))
+    assert main(["power", "--records", str(study), "--difference", "3"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "ssl_0.3 − csn" in said and "3 points seen by 80%" in said and "Who is seen is not in these records" in said
+    one = write_study(tmp_path / "one", rows=("csn", "ssl_0.3"))
+    assert main(["power", "--records", str(one)]) == 2
+    assert "no comparison of two rows with two seeds each" in " ".join(capsys.readouterr().err.split())
+    for wrong in ({"difference": 0.0, "power": 0.8}, {"difference": 2.0, "power": 80.0}):
+        with pytest.raises(TddError):
+            power_text(load_study(study), **wrong)
