@@ -1,6 +1,7 @@
 """The notebooks' workspace: made once, found afterwards, and never mixed with other settings."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -49,6 +50,12 @@ def test_real_data_need_a_folder_of_their_own(work, folder):
     assert real.folder.name == "tiny-data" and real.data() == work.data()
     with pytest.raises(TddError, match="set DATA"):
         Workspace("paper", folder=folder)
+
+
+def test_recorded_studies_are_the_kits_or_with_real_data_the_workspaces_own(work, folder, monkeypatch):
+    assert Workspace("tiny", work.data(), folder=folder).recorded("audit") == folder / "tiny-data" / "audit"
+    monkeypatch.chdir(Path(__file__).parents[2] / "notebooks")
+    assert all((work.recorded(study) / "study.json").is_file() for study in ("table", "audit"))
 
 
 def test_another_recipe_of_the_same_name_is_refused_by_the_setting_that_differs(work, tmp_path):
