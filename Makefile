@@ -43,7 +43,7 @@ lowest newest:
 	rm -rf .venv-$@
 	$(PYTHON) -m venv .venv-$@
 	.venv-$@/bin/pip install --disable-pip-version-check -q uv
-	.venv-$@/bin/uv pip install -q --python .venv-$@/bin/python --only-binary :all: --no-binary adamp \
+	.venv-$@/bin/uv pip install -q --compile-bytecode --python .venv-$@/bin/python --only-binary :all: --no-binary adamp \
 		--resolution $(if $(filter lowest,$@),lowest-direct,highest) -r pyproject.toml --extra synth --extra notebook \
 		'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'scikit-learn>=1.4' 'nbclient>=0.10'
 	PYTHONPATH=. .venv-$@/bin/python -m pytest -n 2 --dist loadfile --ignore tests/test_notebooks.py

@@ -108,4 +108,5 @@ def test_scoring_a_video_loads_no_trainer(statement: str) -> None:
         "print([name for name in ('lightning', 'pytorch_lightning', 'adamp', 'torchmetrics') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", f"import sys; {statement}; {asked}"], capture_output=True, text=True)
+    # The command says a line before.
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
