@@ -65,7 +65,7 @@ def draw_differences(study: Study, path: Path) -> Path:
         seeds = f"{len(study.seeds)} seeds, " if len(study.seeds) > 1 else "one seed, "
         footnote(
             figure,
-            f"Differences {'stated before the study was run' if study.stated else 'asked for afterwards'}; {seeds}"
+            f"Differences of a family {study.family}; {seeds}"
             "bars 95%. Filled: corrected p < 0.05; cross: nothing to test. "
             f"{source_note(study)}",
         )

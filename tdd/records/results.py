@@ -76,8 +76,8 @@ class Study:
     checks: tuple[dict[str, Any], ...] = ()
     contrasts: tuple[tuple[str, str], ...] = ()
     """Ids of two rows that are compared, first less second: one family."""
-    stated: bool = True
-    """Whether the family was named before the study was run, or asked for afterwards."""
+    family: str = ""
+    """Where that family comes from, in words."""
 
     def usable(self, row: str) -> tuple[Run, ...]:
         """Runs of ``row`` whose scores may be shown, in the order of their seeds."""
@@ -122,16 +122,26 @@ def load_study(folder: Path) -> Study:
         stage1=stage1,
         notes=(*notes, *_uneven_tests(runs)),
         checks=_read_checks(folder, records, _first_users(plan, runs)),
-        contrasts=_contrasts(plan),
+        contrasts=(family := _contrasts(plan))[0],
+        family=family[1],
     )
 
 
-def _contrasts(plan: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The family of a plan; older ones keep none, and that of the paper's table is known by the study's name."""
+STATED = "stated before the study was run"
+STATED_LATER = "that is stated for these rows, but was so only after these runs"
+OF_PLAN = "of the study's plan, all rows against one"
+ASKED = "asked for afterwards, not stated before"
+
+
+def _contrasts(plan: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The family of a plan, and where it comes from; older plans keep none, and the name says that of a table."""
     rows = [str(row) for row in plan["rows"]]
-    stated = plan.get("contrasts") or (paper.CONTRASTS if plan.get("study", "table") == "table" else ())
-    found = tuple((str(first), str(second)) for first, second in stated if {first, second} <= set(rows))
-    return found or against(rows, str(plan.get("reference", "csn")))
+    table = paper.CONTRASTS if plan.get("study", "table") == "table" else ()
+    for pairs, family in ((plan.get("contrasts") or (), STATED), (table, STATED_LATER)):
+        found = tuple((str(first), str(second)) for first, second in pairs if {first, second} <= set(rows))
+        if found:
+            return found, family
+    return against(rows, str(plan.get("reference", "csn"))), OF_PLAN
 
 
 def against(rows: Iterable[str], reference: str) -> tuple[tuple[str, str], ...]:
@@ -147,7 +157,7 @@ def compared_with(study: Study, reference: str) -> Study:
     """
     if reference not in study.rows:
         raise TddError(f"{study.folder} has no row '{reference}'; its rows are: {', '.join(study.rows)}.")
-    return replace(study, reference=reference, contrasts=against(study.rows, reference), stated=False)
+    return replace(study, reference=reference, contrasts=against(study.rows, reference), family=ASKED)
 
 
 def find_studies(folder: Path) -> list[Path]:

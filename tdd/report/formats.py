@@ -140,13 +140,13 @@ def contrasts_frame(report: Report) -> pd.DataFrame:
             "first": pair.first, "second": pair.second, "test_set": name, "difference_points": _points(found, "value"),
             "difference_low": _points(found, "low"), "difference_high": _points(found, "high"),
             "p_value": found.p_value, "p_holm": found.p_holm, "seeds": found.seeds, "untested": found.untested,
-            "mixed": ", ".join(found.mixed), "stated": report.study.stated,
+            "mixed": ", ".join(found.mixed), "family": report.study.family,
         }
         for pair in report.contrasts
         for name, found in pair.differences.items()
     ]  # fmt: skip
     names = ("first", "second", "test_set", "difference_points", "difference_low", "difference_high", "p_value")
-    return pd.DataFrame(lines, columns=[*names, "p_holm", "seeds", "untested", "mixed", "stated"])
+    return pd.DataFrame(lines, columns=[*names, "p_holm", "seeds", "untested", "mixed", "family"])
 
 
 def _points(found: Cell | Difference | None, name: str) -> float | None:

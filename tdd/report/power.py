@@ -9,7 +9,7 @@ that of the report's own test: noncentral t with Satterthwaite's degrees of free
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ MANY_SEEDS = 10
 
 MOST_TARGETS = 5000
 
-_QUANTILES = 400
+_QUANTILES = 200
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,7 @@ def power_of(
 
 def seeds_needed(known: Variation, difference: float, power: float, targets: int, between: float) -> int | None:
     """Fewest seeds, from two on, with which the test has ``power``; ``None`` beyond ``MOST_SEEDS``."""
-    for seeds in range(2, MOST_SEEDS + 1):
-        if power_of(known, difference, seeds, targets, between) >= power:
-            return seeds
-    return None
+    return _fewest(lambda seeds: power_of(known, difference, seeds, targets, between) >= power, MOST_SEEDS)
 
 
 def targets_needed(known: Variation, difference: float, power: float, seeds: int, between: float) -> int | None:
@@ -127,13 +124,17 @@ def targets_needed(known: Variation, difference: float, power: float, seeds: int
 
     There may be no such number: what seeds differ in, no number of targets takes away.
     """
-    few, many = 2, MOST_TARGETS
-    if power_of(known, difference, seeds, many, between) < power:
+    return _fewest(lambda targets: power_of(known, difference, seeds, targets, between) >= power, MOST_TARGETS)
+
+
+def _fewest(enough: Callable[[int], bool], most: int) -> int | None:
+    """The least number from two to ``most`` that is enough, where more are never worse."""
+    few, many = 2, most
+    if not enough(many):
         return None
     while few < many:
         middle = (few + many) // 2
-        enough = power_of(known, difference, seeds, middle, between) >= power
-        few, many = (few, middle) if enough else (middle + 1, many)
+        few, many = (few, middle) if enough(middle) else (middle + 1, many)
     return many
 
 

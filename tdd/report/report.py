@@ -76,9 +76,12 @@ class Report:
         """One line a comparison, with its limits and corrected p-value by column."""
         if not self.contrasts:
             return []
-        head = ["difference, points", *COLUMNS]
+        head = ["points [95%] p", *COLUMNS]
         body = [
-            [pair.label, *(pair.differences[n].text() if n in pair.differences else "–" for n in COLUMNS)]
+            [
+                f"{pair.first} − {pair.second}",
+                *(pair.differences[n].narrow() if n in pair.differences else "–" for n in COLUMNS),
+            ]
             for pair in self.contrasts
         ]
         widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
@@ -154,13 +157,12 @@ class Report:
 
     def _difference_sentence(self, several: bool) -> str:
         tests = sum(d.p_value is not None for pair in self.contrasts for d in pair.differences.values())
-        family = "stated before the study was run" if self.study.stated else "asked for afterwards, not stated before"
         to = "" if len({pair.second for pair in self.contrasts}) > 1 else f" to {self.reference}"
         seeds = "the variance of their differences between seeds added" if several else "seeds have no part in it"
         end = f"p-values are two-sided, corrected by Holm over the {tests} tests of this family" if tests else (
             "one seed a row: no p-values"
         )  # fmt: skip
-        return f"Differences{to}, a family {family}: paired on the same videos, {seeds}; {end}."
+        return f"Differences{to}, a family {self.study.family}: paired on the same videos, {seeds}; {end}."
 
     def _mixed(self) -> list[str]:
         """What is said where the runs behind a difference were not all made alike."""

@@ -82,6 +82,13 @@ class Difference:
         end = self.untested if self.p_holm is None else f"p {p_text(self.p_holm)}"
         return f"{signed(self.value)}{limits}, {end}{self.mark}"
 
+    def narrow(self) -> str:
+        """The same for a terminal: ``+3.1 [−0.4, +6.6] 0.08``, without a p-value where there is none."""
+        if self.low is None or self.high is None:
+            return f"{signed(self.value)}, {self.untested}{self.mark}"
+        tested = "" if self.p_holm is None else f" {p_text(self.p_holm).removeprefix('= ')}"
+        return f"{signed(self.value)} [{signed(self.low)}, {signed(self.high)}]{tested}{self.mark}"
+
     def short(self) -> str:
         """The same without limits, for narrow tables: ``+3.1, 0.08``."""
         tested = "" if self.p_holm is None else f", {p_text(self.p_holm).removeprefix('= ')}"
