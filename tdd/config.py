@@ -338,6 +338,12 @@ class Recipe:
             _require(
                 stage2.real_repeats == 1, "stage2.pairs brings a real with each fake; real_repeats is 1 then", self.name
             )
+            reals = stage2.batch_size / 2 + round(stage2.batch_size * stage2.real_per_labelled)
+            _require(
+                reals // parts > 1,
+                "stage2.pairs leaves one real clip in each of the micro_batches, and the auxiliary task takes two",
+                self.name,
+            )
         joined, devices = round(stage2.batch_size * stage2.real_per_labelled), self.machine.devices
         _require(devices > 0, "machine.devices is 1 or more", self.name)
         for name, clips, parts in (

@@ -30,7 +30,6 @@ from tdd.data.clips import (
     in_order,
     loader,
     on_gpu,
-    own_reals,
     pick_words,
     usable,
 )
@@ -40,13 +39,14 @@ from tdd.evaluation.selection import evaluation_clips, listed_test_videos, valid
 from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 from tdd.machine.files import sha256
 from tdd.machine.launch import begins_ranks
-from tdd.machine.ranks import all_rows, counts_of_ranks, from_leader, join, losses_told, my_share
+from tdd.machine.ranks import all_rows, counts_of_ranks, from_leader, join, leads, losses_told, my_share
 from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate
 from tdd.models.build import Branch, build_predictor, video_backbone
 from tdd.names import FACEFORENSICS, LRW, REAL
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
+from tdd.records.targets import own_reals
 from tdd.training.devices import on_all_devices
 from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
 from tdd.training.optimiser import AdamP
@@ -146,13 +146,14 @@ class Detection(Stage):
         if self.auxiliary is None or sum(reals := counts_of_ranks(real.sum())) < FEWEST_REALS:
             self.note({"loss": bce, "bce": bce})
             return bce
-        features, clean, clips = features[real], normalise(batch["clean"][real]), sum(reals) / len(reals)
+        share = sum(reals) / len(reals)
+        features, clean, clips = features[real], normalise(batch["clean"][real]), share
         if not all(reals):  # fewer than devices: each of them then takes them all
             features, clean, clips = all_rows(features, reals), all_rows(clean, reals), sum(reals)
         auxiliary = self.auxiliary(features, clean, clips)
         loss = bce + self.sign * self.ssl_weight * auxiliary
         self.note({"loss": loss, "bce": bce})
-        self.note({"auxiliary": auxiliary}, clips)
+        self.note({"auxiliary": auxiliary}, share)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
@@ -225,16 +226,19 @@ def _pairs(labelled: pd.DataFrame, config: Stage2Config, seed: int) -> PairBatch
     """Batches of fakes, each beside its own real; says which fakes have none.
 
     Raises:
-        TddError: too few have one.
+        TddError: fewer have one than a batch wants.
     """
-    pairs = own_reals(labelled)
+    row_of = pd.Series(range(len(labelled)), index=labelled["video_id"])
+    found = own_reals(labelled.set_index("video_id"))
+    pairs = dict(zip(row_of[found.index].tolist(), row_of[found].tolist(), strict=True))
     alone = int(labelled["label"].sum()) - len(pairs)
-    if alone:
+    if alone and leads():
         logging.getLogger(__name__).warning(
             f"{alone} of {alone + len(pairs)} training fakes are not shown: stage2.pairs is {config.pairs}, and the "
             "real videos that they were made from are not in the store."
         )
-    return PairBatches(pairs, config.batch_size, seed, config.micro_batches, config.pairs == BY_DRAWS)
+    lengths = labelled["frames"].tolist() if config.pairs == BY_DRAWS else None
+    return PairBatches(pairs, config.batch_size, seed, config.micro_batches, lengths)
 
 
 PLATEAU = 0.9

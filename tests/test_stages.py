@@ -308,6 +308,7 @@ def test_fakes_without_their_real_are_told(store, caplog):
         ({"batch_size": 9, "micro_batches": 1}, "even number"),
         ({"batch_size": 12, "micro_batches": 4}, "even number"),
         ({"real_repeats": 4}, "real_repeats is 1"),
+        ({"micro_batches": 4}, "one real clip in each of the micro_batches"),
         ({"pairs": "triples"}, "stage2.pairs is none or batch or draws"),
     ],
 )

@@ -30,6 +30,8 @@ class Draw:
 
     row: int
     seed: tuple[int, ...]
+    frames: int | None = None
+    """The clip is drawn from so many frames at the start of the video; ``None``: from all."""
 
 
 class _Rows:
@@ -111,7 +113,8 @@ class DetectionClips(Dataset[dict[str, Any]]):
         """Shapes: video (3, T, H, W) uint8; label, row: scalars; 0 is real, 1 fake; masks as in ``augment``."""
         row, clip, noise = self._rows[draw.row], self.recipe.clip, self.recipe.noise
         rng = np.random.default_rng(draw.seed)
-        start = int(rng.integers(0, int(row["frames"]) - clip.frames + 1))
+        length = int(row["frames"] if draw.frames is None else draw.frames)
+        start = int(rng.integers(0, length - clip.frames + 1))
         frames = self.store.frames(row["video_id"], start, clip.frames)
         hidden = draw_noise(rng, noise, clip, N_MELS, noise.time_mask_stage2)
         cuts = {"noisy": draw_cut(rng, clip, noise.flip, hidden.grayscale)}
@@ -266,7 +269,12 @@ class PairBatches(EpochBatches):
     group = 2
 
     def __init__(
-        self, own_real: Mapping[int, int], batch_size: int, seed: int, parts: int = 1, alike: bool = False
+        self,
+        own_real: Mapping[int, int],
+        batch_size: int,
+        seed: int,
+        parts: int = 1,
+        lengths: Sequence[int] | None = None,
     ) -> None:
         """Sample pairs, so many that they make up ``batch_size`` clips.
 
@@ -275,32 +283,28 @@ class PairBatches(EpochBatches):
             batch_size: clips, two a pair.
             seed: of every draw.
             parts: of a batch, one after the other.
-            alike: show both by the same draws: frames, crop, flip and noise; else each by its own.
+            lengths: frames of each row, to show both by the same draws: frames of the shorter one, crop, flip and
+                noise; ``None`` shows each by its own.
 
         Raises:
-            TddError: fewer clips than one batch.
+            TddError: fewer pairs than a batch wants.
         """
+        if len(own_real) < batch_size // self.group:
+            raise TddError(
+                f"{len(own_real)} training fakes have the real video that they were made from beside them, and a batch "
+                f"of {batch_size} wants {batch_size // self.group}; prepare those reals, or set stage2.pairs to none."
+            )
         labels = dict.fromkeys(own_real, 1) | dict.fromkeys(own_real.values(), 0)
         super().__init__(len(own_real), batch_size // self.group, seed, parts, labels)
-        self.pairs, self.alike = list(own_real.items()), alike
+        self.pairs, self.lengths = list(own_real.items()), lengths
 
     def shown_with(self, draw: Draw) -> tuple[Draw, ...]:
         """The fake, and its real."""
         fake, real = self.pairs[draw.row]
-        return Draw(fake, draw.seed), Draw(real, draw.seed if self.alike else (*draw.seed, 1))
-
-
-def own_reals(table: pd.DataFrame) -> dict[int, int]:
-    """Of each fake the real video that it was made from, row to row of ``table``, by the first of its ``identities``.
-
-    FaceForensics++ names a fake by target and source: the video that was changed, and the one whose face or movement
-    was put in. A fake whose real is not in the table is not in the answer.
-    """
-    target = table["identities"].str.split().str[0]
-    real = table["label"] == 0
-    rows = dict(zip(target[real], np.flatnonzero(real), strict=True))
-    fakes = zip(np.flatnonzero(~real), target[~real], strict=True)
-    return {int(fake): int(rows[name]) for fake, name in fakes if name in rows}
+        if self.lengths is None:
+            return Draw(fake, draw.seed), Draw(real, (*draw.seed, 1))
+        shorter = min(self.lengths[fake], self.lengths[real])
+        return Draw(fake, draw.seed, shorter), Draw(real, draw.seed, shorter)
 
 
 class CompanionBatches(_Batches):

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
-from tdd.errors import TddError
+from tdd.errors import AlreadySaidError, TddError
 from tdd.machine.limits import PROCESSES_A_CORE, cpu_count
 from tdd.machine.parallel import ProcessPool, Progress, Voice, WorkerKilled, begin_worker
 from tdd.machine.ranks import Place, RankLostError, appoint, find_place, leave
@@ -20,6 +20,9 @@ from tdd.machine.scheduler import KEEP_FREED_MEMORY, POLL_SECONDS
 
 GRACE_SECONDS = 5.0
 """How long the others may take to say why they end, once one has ended: who notices first is not who failed first."""
+
+EFFECTS = RankLostError, AlreadySaidError
+"""What a process raises because of another one: never the cause."""
 
 QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
 """DDP warns of steps in which no parameter was left out, though some may be."""
@@ -117,7 +120,7 @@ def _follow(running: set[Future[None]], pool: ProcessPool, report: Progress | No
         if errors and not failed:
             end = time.monotonic() + GRACE_SECONDS
         failed += errors
-        if any(isinstance(error, TddError | WorkerKilled) and not isinstance(error, RankLostError) for error in failed):
+        if any(isinstance(error, TddError | WorkerKilled) and not isinstance(error, EFFECTS) for error in failed):
             break  # that is the cause
     _relay(pool, report)
     return failed
@@ -140,4 +143,4 @@ def _cause(failed: Sequence[BaseException], devices: int) -> BaseException:
             f"One of the {devices} processes of this run was killed, most often for lack of memory, and the others "
             "were ended; the same command goes on from the run's last resume point."
         )
-    return next((error for error in failed if not isinstance(error, RankLostError)), failed[0])
+    return next((error for error in failed if not isinstance(error, EFFECTS)), TddError(str(failed[0])))

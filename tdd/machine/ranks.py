@@ -25,10 +25,14 @@ from tdd.errors import TddError
 Item = TypeVar("Item")
 
 PATIENCE = timedelta(hours=1)
-"""How long a process waits for the others. One that is gone is noticed at once, by its closed connection."""
+"""How long a process waits for the others. By gloo one that is gone is noticed at once, by its closed connection; by
+NCCL whoever began the processes has to end the rest (``--devices``, torchrun, ``srun --kill-on-bad-exit=1`` do)."""
 
 _FIRST_PORT, _PORTS = 15_000, 10_000
-_GONE = re.compile(r"gloo|NCCL|connection (was )?(closed|reset)|broken pipe", re.IGNORECASE)
+_GONE = re.compile(
+    r"connection (was )?(closed|reset|refused)|broken pipe|remote process|communicator was aborted", re.IGNORECASE
+)
+_TALK = re.compile(r"gloo|NCCL", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -233,17 +237,24 @@ class _AllRows(torch.autograd.Function):
 
 @contextmanager
 def losses_told() -> Iterator[None]:
-    """Turn the error of a connection that another process no longer holds into a sentence.
+    """Turn errors of the processes' talk into a sentence.
 
     Raises:
-        RankLostError: in place of that error.
+        RankLostError: another process no longer holds its connection.
+        TddError: the processes cannot talk for another reason.
     """
     try:
         yield
     except RuntimeError as error:
-        if joined() and (isinstance(error, dist.DistError) or _GONE.search(str(error))):
+        said = str(error).strip().partition("\n")[0]
+        if joined() and _GONE.search(str(error)):
             raise RankLostError(
-                f"Another of the {world()} processes of this run has ended, so process {rank() + 1} ends too; what the "
-                "other one said is the reason. The same command goes on from the last resume point."
+                f"Another of the {world()} processes of this run has ended, so process {rank() + 1} ends too ({said}); "
+                "what the other one said is the reason. The same command goes on from the last resume point."
+            ) from error
+        if joined() and (isinstance(error, dist.DistError) or _TALK.search(str(error))):
+            raise TddError(
+                f"Process {rank() + 1} of {world()} cannot talk to the others ({said}); mend what that names, or train "
+                "on one device. The same command goes on from the last resume point."
             ) from error
         raise

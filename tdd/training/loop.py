@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, scaled_rate
+from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, override, scaled_rate
 from tdd.data.loading import on_device
 from tdd.data.store import LABELS
 from tdd.errors import TddError
@@ -210,7 +210,7 @@ def fit(
             except torch.OutOfMemoryError as error:
                 clear_frames(error.__traceback__)  # they hold the tensors of the step that failed
                 optimiser.zero_grad()
-                raise TddError(_too_large(model, fabric, batch, config)) from error
+                raise TddError(_too_large(model, fabric, batch, recipe, config)) from error
             if report and (index + 1) % parts == 0:
                 report(epoch * steps + (index + 1) // parts, config.epochs * steps)
         if validation is not None:
@@ -288,7 +288,7 @@ def _not_finite(loss: float, epoch: int, index: int, batch: Any, loaders: Mappin
     )
 
 
-def _too_large(model: Any, fabric: Fabric, batch: Any, config: Stage1Config | Stage2Config) -> str:
+def _too_large(model: Any, fabric: Fabric, batch: Any, recipe: Recipe, config: Stage1Config | Stage2Config) -> str:
     """What is said of a batch that the device has no memory for: in how many parts it would fit."""
     section = "stage1" if isinstance(config, Stage1Config) else "stage2"
     room = torch.cuda.get_device_properties(fabric.device).total_memory
@@ -301,7 +301,14 @@ def _too_large(model: Any, fabric: Fabric, batch: Any, config: Stage1Config | St
         part = fabric.to_device(first_clips(batch, clips))
         return peak_bytes(lambda: model.training_step(part, 0), fabric.device)
 
-    fitting = parts_that_fit(peak, room, config.batch_size, config.micro_batches)
+    def allowed(parts: int) -> bool:
+        try:
+            override(recipe, {f"{section}.micro_batches": parts})
+        except TddError:  # the clips that join the batch cannot be parted so, or a part would lack a class
+            return False
+        return True
+
+    fitting = parts_that_fit(peak, room, config.batch_size, config.micro_batches, allowed)
     mend = (
         f"set {section}.micro_batches to {fitting}" if fitting else "take a smaller network or batch, or another device"
     )

@@ -15,7 +15,9 @@ KEPT_FREE = 0.1
 """Share of a card's memory that is not counted on: the allocator cannot use all of it, and batches differ a little."""
 
 
-def parts_that_fit(peak: Callable[[int], float], room: float, batch_size: int, parts: int) -> int | None:
+def parts_that_fit(
+    peak: Callable[[int], float], room: float, batch_size: int, parts: int, allowed: Callable[[int], bool]
+) -> int | None:
     """The fewest parts, more than ``parts``, of equal size in which a batch fits; ``None`` where none does.
 
     Memory grows by the same amount with every clip of a part; two small parts tell by how much.
@@ -25,12 +27,13 @@ def parts_that_fit(peak: Callable[[int], float], room: float, batch_size: int, p
         room: bytes of the card.
         batch_size: clips of the batch.
         parts: in which it did not fit.
+        allowed: whether a recipe may ask for so many.
     """
     small, large = peak(LEAST), peak(2 * LEAST)
     each = max(large - small, 1.0) / LEAST
     most = ((1 - KEPT_FREE) * room - (small - LEAST * each)) / each
     wanted = (n for n in range(parts + 1, batch_size // LEAST + 1) if batch_size % n == 0)
-    return next((n for n in wanted if batch_size // n <= most), None)
+    return next((n for n in wanted if batch_size // n <= most and allowed(n)), None)
 
 
 def first_clips(batch: Mapping[str, Any], clips: int) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from tdd.data.clips import (
     ScoredClips,
     fixed_batches,
     loader,
-    own_reals,
     pick_words,
 )
 from tdd.data.loading import Loader, on_device
@@ -53,27 +52,18 @@ def test_parts_of_a_batch_hold_the_clips_of_the_whole():
     assert len(CompanionBatches(3, 4, parts)) == 8 and {len(b) for b in CompanionBatches(3, 4, parts)} == {1}
 
 
-TRIOS = pd.DataFrame({
-    "label": [1, 0, 1, 1, 0, 1],
-    "identities": ["a b", "a", "b a", "a c", "b", "d a"],  # the real of d is not there
-}, index=[10, 11, 12, 13, 14, 15])  # fmt: skip
-
-
-def test_a_fakes_own_real_is_the_one_of_its_target():
-    assert own_reals(TRIOS) == {0: 1, 2: 4, 3: 1}
-
-
 @pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_each_fake_comes_once_with_its_own_real(parts, alike):
     own = {fake: 100 + fake // 3 for fake in range(22)}
-    drawn = list(PairBatches(own, 8, seed=1, parts=parts, alike=alike))
+    lengths = [30] * 200 if alike else None
+    drawn = list(PairBatches(own, 8, seed=1, parts=parts, lengths=lengths))
     assert len(drawn) == 5 * parts and {len(batch) for batch in drawn} == {8 // parts}
     pairs = [pair for batch in drawn for pair in zip(batch[::2], batch[1::2], strict=True)]
     assert len({fake.row for fake, _ in pairs}) == 20
     assert all(own[fake.row] == real.row for fake, real in pairs)
     assert {fake.seed == real.seed for fake, real in pairs} == {alike}
-    whole = [draw for batch in PairBatches(own, 8, seed=1, alike=alike) for draw in batch]
+    whole = [draw for batch in PairBatches(own, 8, seed=1, lengths=lengths) for draw in batch]
     assert [draw for batch in drawn for draw in batch] == whole
 
 
@@ -99,9 +89,43 @@ def test_a_pair_by_the_same_draws_is_shown_alike(store):
     pair = pd.concat([table.assign(label=1), table], ignore_index=True)
     clips = DetectionClips(store, pair, RECIPE)
     for alike in (True, False):
-        fake, real = (clips[draw] for draw in next(iter(PairBatches({0: 1, 1: 1}, 4, seed=3, alike=alike)))[:2])
+        lengths = pair["frames"].tolist() if alike else None
+        fake, real = (clips[draw] for draw in next(iter(PairBatches({0: 1, 1: 1}, 4, seed=3, lengths=lengths)))[:2])
         same = [np.array_equal(fake[name], real[name]) for name in ("noisy", "clean")]
         assert same == [alike, alike] and (fake["label"], real["label"]) in ((1, 0), (0, 0))
+
+
+def test_a_pair_of_different_lengths_shows_the_same_frames(store):
+    """As in FaceForensics++, where a fake may be shorter than its real: frames of both, from the same one on."""
+    table = store.index[(store.index["method"] == "real") & (store.index["dataset"] == "FaceForensics++")]
+    pair = table.sort_values("frames").iloc[[0, -1]].assign(label=[1, 0])
+    assert pair["frames"].nunique() == 2
+    clips = DetectionClips(store, pair, RECIPE)
+    shown = []
+    clips.store = Spy(store, shown)
+    for epoch in range(30):
+        batches = PairBatches({0: 1, 1: 1}, 2, seed=3, lengths=pair["frames"].tolist())
+        batches.set_epoch(epoch)
+        for draw in next(iter(batches)):
+            clips[draw]
+    starts = np.array([start for _, start in shown]).reshape(-1, 2)
+    assert (starts[:, 0] == starts[:, 1]).all() and len(set(starts[:, 0])) > 2
+
+
+class Spy:
+    """A store that notes from which frame on clips are read."""
+
+    def __init__(self, store, shown):
+        self.store, self.shown = store, shown
+
+    def frames(self, video_id, start, count):
+        self.shown.append((video_id, start))
+        return self.store.frames(video_id, start, count)
+
+
+def test_pairs_that_do_not_fill_a_batch_are_told():
+    with pytest.raises(TddError, match=r"3 training fakes have the real video .* a batch of 8 wants 4"):
+        PairBatches({0: 3, 1: 4, 2: 5}, 8, 0)
 
 
 def test_draws_follow_seed_and_epoch_alone():

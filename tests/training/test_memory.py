@@ -69,10 +69,15 @@ def test_the_recipes_for_gpus_fit_them(recipe, room_gb, backbone):
     ("room", "fitting"), [(200, 2), (60, 3), (40, 6), (26, 12), (20, None)]
 )  # 90% of it over 10 bytes fixed and 5 a clip
 def test_the_fewest_parts_that_fit_are_named(room, fitting):
-    found = parts_that_fit(lambda clips: 10.0 + 5 * clips, room, batch_size=24, parts=1)
+    found = parts_that_fit(lambda clips: 10.0 + 5 * clips, room, batch_size=24, parts=1, allowed=bool)
     assert found == fitting
     if fitting:
         assert 24 % fitting == 0 and 10 + 5 * 24 / fitting <= 0.9 * room
+
+
+def test_parts_that_the_recipe_refuses_are_not_advised():
+    found = parts_that_fit(lambda clips: 10.0 + 5 * clips, 60, batch_size=24, parts=1, allowed=lambda parts: parts != 3)
+    assert found == 4
 
 
 def test_a_small_batch_holds_the_first_clips_of_every_loader_in_proportion():
@@ -94,7 +99,11 @@ class Large(Watching):
 def test_a_device_without_memory_for_a_batch_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=15 * 2**30))
     monkeypatch.setattr(loop, "peak_bytes", lambda step, _device: float(step().detach()) + 2**30)
-    monkeypatch.setattr(loop, "parts_that_fit", lambda peak, _room, _batch, parts: 2 * parts if peak(2) else None)
+
+    def fewest(peak, _room, _batch, parts, allowed):
+        return 2 * parts if peak(2) and allowed(2) and not allowed(3) else None
+
+    monkeypatch.setattr(loop, "parts_that_fit", fewest)
     batches = EpochBatches(12, 4, 0)
     both = {
         "labelled": loader(Draws(), batches, TINY),
