@@ -28,20 +28,25 @@ SCHEMA = 1
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "adamp", "av", "numpy", "opencv-python-headless")
 
 
+BESIDE = "beside"
+"""Relation of two numbers of which neither has to be the larger."""
+
+
 @dataclass(frozen=True)
 class Check:
-    """A number held against a target: recorded, never enforced."""
+    """A number held against a target, or shown beside another without a verdict: recorded, never enforced."""
 
     name: str
     value: float
     target: float
     sentence: str
     relation: str = ">="
+    """``>=``, ``<=``, or ``BESIDE``."""
 
     def to_dict(self) -> dict[str, Any]:
         """As stored in a record, with the verdict."""
-        passed = self.value >= self.target if self.relation == ">=" else self.value <= self.target
-        return asdict(self) | {"passed": passed}
+        verdicts = {">=": self.value >= self.target, "<=": self.value <= self.target, BESIDE: None}
+        return asdict(self) | {"passed": verdicts[self.relation]}
 
 
 class Clock:

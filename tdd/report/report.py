@@ -15,6 +15,9 @@ WIDTH = 118
 """Columns of the terminal table."""
 
 
+_VERDICTS = {True: "Check passed", False: "Check FAILED", None: "Compared"}
+
+
 @dataclass(frozen=True)
 class Report:
     """A study's table, ready to print; ``files`` are the ones that :func:`tdd.report.write.write_report` wrote."""
@@ -131,9 +134,7 @@ class Report:
         if self.beside_paper:
             said.append(_paper_sentence())
         said += [f"Note: {note}" for note in self.study.notes]
-        return said + [
-            f"Check {'passed' if check['passed'] else 'FAILED'}: {check['sentence']}" for check in self.study.checks
-        ]
+        return said + [f"{_VERDICTS[check['passed']]}: {check['sentence']}" for check in self.study.checks]
 
     def _over(self) -> list[str]:
         """Over what the intervals are, by column."""
