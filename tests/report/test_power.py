@@ -6,6 +6,7 @@ from scipy.stats import nct, t
 
 from tdd.cli import main
 from tdd.errors import TddError
+from tdd.metrics.spread import Spread
 from tdd.records.results import load_study
 from tdd.report.power import Variation, power_of, power_text, seeds_needed, targets_needed, variation
 from tests.fake_study import write_study
@@ -35,6 +36,27 @@ def test_simulated_studies_see_the_difference_as_often_as_it_says():
         freedom = total**2 / (over_seeds**2 / (seeds - 1) + 0.25**2 / 156)
         seen += abs(found.mean()) / np.sqrt(total) > t.ppf(0.975, freedom)
     assert power_of(KNOWN, 4.0, seeds, targets, 3.0) == pytest.approx(seen / times, abs=0.03)
+
+
+@pytest.mark.parametrize("seeds", [3, 4])
+def test_few_seeds_see_the_difference_as_often_as_it_says(seeds):
+    """The report's own test, on drawn numbers of seeds."""
+    rng, times, shared = np.random.default_rng(1), 3000, KNOWN.shared
+    true = 6.0 + rng.normal(size=(times, 1)) * np.sqrt(shared)
+    found = true + rng.normal(size=(times, seeds)) * np.sqrt(9 + KNOWN.own)
+    tests = [Spread(shared, KNOWN.freedom, values.var(ddof=1) / seeds, seeds) for values in found]
+    seen = np.mean([test.p_value(values.mean()) < 0.05 for test, values in zip(tests, found, strict=True)])
+    assert power_of(KNOWN, 6.0, seeds, KNOWN.targets, 3.0) == pytest.approx(seen, abs=0.08)
+
+
+def test_no_power_is_given_for_two_seeds(tmp_path):
+    large = 100.0  # points: even two seeds would see it
+    assert seeds_needed(KNOWN, large, 0.8, 40, 3.0) == 3
+    with pytest.raises(TddError, match="2 seeds"):
+        power_of(KNOWN, large, 2, 40, 3.0)
+    study = load_study(named(write_study(tmp_path, seeds=(0, 1), rows=("csn", "ssl_0.3"))))
+    line = next(line for line in power_text(study, 20.0, 0.8).splitlines() if line.startswith("ssl_0.3"))
+    assert " –  " in line and "%" not in line
 
 
 def test_the_fewest_seeds_and_targets_are_the_fewest():
