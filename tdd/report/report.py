@@ -38,11 +38,6 @@ class Report:
         return all(name in row.cells for row in self.rows if not row.control for name in paper.TEST_SETS)
 
     @property
-    def reference(self) -> str:
-        """Label of the row that the others are compared with."""
-        return next((row.label for row in self.rows if row.id == self.study.reference), self.study.reference)
-
-    @property
     def beside_paper(self) -> bool:
         """Whether the paper has numbers for the rows of this study."""
         return self.study.name in ("table", "ssl-weight")
@@ -158,7 +153,9 @@ class Report:
 
     def _difference_sentence(self, several: bool) -> str:
         tests = sum(d.p_value is not None for pair in self.contrasts for d in pair.differences.values())
-        to = "" if len({pair.second for pair in self.contrasts}) > 1 else f" to {self.reference}"
+        labels = {row.id: row.label for row in self.rows}
+        seconds = {labels.get(pair.second, pair.second) for pair in self.contrasts}
+        to = f" to {seconds.pop()}" if len(seconds) == 1 else ""
         seeds = "the variance of their differences between seeds added" if several else "seeds have no part in it"
         end = f"p-values are two-sided, corrected by Holm over the {tests} tests of this family" if tests else (
             "one seed a row: no p-values"

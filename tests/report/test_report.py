@@ -404,6 +404,14 @@ def test_a_study_names_its_own_family(tmp_path):
     assert [(pair.first, pair.second) for pair in report.contrasts] == [("ssl_0.3", "csn")]
 
 
+def test_the_row_that_a_family_compares_with_is_named_by_its_own_label(tmp_path):
+    pairs = [["ssl_0.3", "cnn_gru_attention"]]
+    study = write_study(tmp_path, seeds=(0, 1), rows=("csn", "cnn_gru_attention", "ssl_0.3"), contrasts=pairs)
+    report = write_report(study)
+    label = next(row.label for row in report.rows if row.id == "cnn_gru_attention")
+    assert f"Differences to {label}, a family" in " ".join(report.to_text().split())
+
+
 def test_the_written_statement_is_what_is_run_and_reported():
     text = (Path(__file__).parents[2] / "benchmarks/studies/table.md").read_text(encoding="utf-8")
     stated = yaml.safe_load(text.split("---")[1])
