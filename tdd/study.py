@@ -14,13 +14,13 @@ from typing import Any
 from tdd.config import EVALUATION, STAGE1, STAGE2, TRIVIAL, MachineConfig, Recipe, recipe_from_dict
 from tdd.data.store import LABELS, SIZES, ClipStore
 from tdd.errors import AlreadySaidError, TddError
-from tdd.machine.files import check_writable, held_alone, write_json
+from tdd.machine.files import check_writable, held_alone, read_json, write_json
 from tdd.machine.limits import cpu_count
 from tdd.machine.parallel import Engine, InlinePool
 from tdd.machine.scheduler import Scheduler, process_engine
 from tdd.names import CELEB_DF_METHOD, FACESHIFTER
 from tdd.records.plans import Plan
-from tdd.records.record import FAILURE, STUDY, read_record
+from tdd.records.record import CONTRASTS, FAILURE, LATER, RECORD, STUDY, read_record
 from tdd.records.rows import Row, stage1_digest, stage1_recipe
 
 COSTS = {STAGE1: 1.8, STAGE2: 1.0, EVALUATION: 0.1, TRIVIAL: 0.1}
@@ -118,7 +118,8 @@ def run_study(
         store: folder of the clip store.
         recipe: every number of the runs but the rows' own.
         runs: folder of the runs, one folder each, shared by all studies that name it.
-        folder: of the study; gets ``study.json``.
+        folder: of the study; gets ``study.json``. The comparisons that it states already stay as they are once a run of
+            their rows is there; comparisons that come after such a run are marked as stated later.
         workers: jobs at a time; ``None``: see :func:`local_engine`, or all that another engine has.
         progress: see :data:`JobProgress`.
         engine: where the jobs run; processes of this machine when ``None``.
@@ -140,7 +141,7 @@ def run_study(
     from_leader(check_writable, runs)
     with held_alone(runs, "tdd study") if leads() else nullcontext():
         described = _describe(plan, seeds, recipe, clips, os.path.relpath(runs, folder))
-        from_leader(write_json, folder / STUDY, described)
+        from_leader(lambda: write_json(folder / STUDY, described | _stated(plan, runs, folder)))
         finished = from_leader(lambda: [job.run for job in jobs if read_record(runs / job.run)])
         work = functools.partial(_run_job, store=store, runs=runs, recipe=recipe.to_dict())
         scheduler = Scheduler(jobs, finished, work, progress or (lambda *_: None), stop_at_failure=world() > 1)
@@ -177,13 +178,29 @@ def _describe(plan: Plan, seeds: Sequence[int], recipe: Recipe, store: ClipStore
     return {
         "schema": 1, "study": plan.name, "title": plan.title, "reference": plan.reference, "recipe": recipe.name,
         "synthetic": store.plan["synthetic"], "seeds": list(seeds), "rows": [row.id for row in plan.rows],
-        "contrasts": [list(pair) for pair in plan.contrasts],
         "described": {row.id: row.describe() for row in plan.rows},
         "runs": {name: base + stage2_run(row, seed) for name, (row, seed) in pairs.items()},
         "stage1": {
             name: base + stage1_run(row, seed, recipe) for name, (row, seed) in firsts.items() if row.from_stage1
         },
     }  # fmt: skip
+
+
+def _stated(plan: Plan, runs: Path, folder: Path) -> dict[str, Any]:
+    """The family of comparisons in ``study.json``, and whether runs of its rows were there before it was written.
+
+    Once there is such a run, the family that was written before stays, whatever the plan says now.
+    """
+    family = [list(pair) for pair in plan.contrasts]
+    try:
+        kept = read_json(folder / STUDY) if (folder / STUDY).is_file() else {}
+    except TddError:  # what a damaged file stated is not known
+        kept = {}
+    known = kept.get(CONTRASTS) if kept.get("study") == plan.name else None
+    rows = {row for pair in known or family for row in pair}
+    if not any(any(runs.glob(f"stage2/{row}-seed*/{RECORD}")) for row in rows):
+        return {CONTRASTS: family, LATER: False}
+    return {CONTRASTS: known, LATER: bool(kept.get(LATER))} if known else {CONTRASTS: family, LATER: True}
 
 
 def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, clips: ClipStore) -> None:

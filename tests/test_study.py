@@ -12,6 +12,7 @@ from tdd.errors import TddError
 from tdd.machine.files import held_alone
 from tdd.records.plans import PROPOSED, SCRATCH, TABLE, Plan, finding_rows, select_rows
 from tdd.records.record import read_record
+from tdd.records.results import STATED, STATED_LATER, load_study
 from tdd.study import run_study, study_jobs
 from tests.stores import random_store
 
@@ -100,6 +101,29 @@ def test_another_study_in_the_folder_uses_the_runs_there_and_scores_without_trai
     assert 0 < len(both) == len(anew) < len(scored)
     np.testing.assert_allclose(both["logit_x"], both["logit_y"], rtol=1e-4, atol=1e-4)
     assert read_record(finished / "stage2/A6-seed0")["recipe"]["findings"]["drop_last_clips"]
+
+
+def test_a_family_is_stated_before_its_runs_or_said_to_be_later(finished):
+    store, other = finished / "store", (("scratch", "ssl_0.0"),)
+    first = load_study(finished / "table")
+    assert first.family == STATED and ("ssl_0.3", "ssl_0.0") in first.contrasts
+    study(dataclasses.replace(ROWS, contrasts=other), store, finished)
+    again = load_study(finished / "table")
+    assert (again.contrasts, again.family) == (first.contrasts, STATED), "what was stated was changed after the runs"
+    for contrasts in (other, ROWS.contrasts):
+        study(dataclasses.replace(ROWS, name="later", contrasts=contrasts), store, finished)
+        late = load_study(finished / "later")
+        assert (late.contrasts, late.family) == (other, STATED_LATER)
+
+
+def test_a_family_may_change_while_its_rows_have_no_run(tmp_path):
+    random_store(tmp_path / "store")
+    for contrasts in ((("ssl_0.3", "scratch"),), (("scratch", "ssl_0.3"),)):
+        plan = dataclasses.replace(ROWS, contrasts=contrasts)
+        run_study(plan, [], tmp_path / "store", RECIPE, tmp_path, tmp_path / "table")
+        found = json.loads((tmp_path / "table/study.json").read_text())
+        assert found["contrasts"] == [list(*contrasts)] and not found["contrasts_stated_later"]
+    assert select_rows(TABLE, ["csn"]).contrasts == TABLE.contrasts, "rows that are run later are stated as well"
 
 
 def test_a_run_in_another_process_gives_the_same_numbers(finished, tmp_path):

@@ -84,6 +84,8 @@ def plan_study(name: str, recipe: Recipe, store: ClipStore, chosen: Iterable[str
 def select_rows(plan: Plan, chosen: Iterable[str] | None) -> Plan:
     """The plan with the named rows only, in its own order; all of it when ``None``.
 
+    Its comparisons stay whole, for those of rows that are run later are stated now.
+
     Raises:
         TddError: a name that is no row's.
     """
@@ -92,8 +94,7 @@ def select_rows(plan: Plan, chosen: Iterable[str] | None) -> Plan:
     names, known = set(chosen), [row.id for row in plan.rows]
     for name in sorted(names.difference(known)):
         raise TddError(f"Unknown row '{name}'; the rows are: {', '.join(known)}.")
-    chosen_contrasts = tuple(pair for pair in plan.contrasts if names.issuperset(pair))
-    return replace(plan, rows=tuple(row for row in plan.rows if row.id in names), contrasts=chosen_contrasts)
+    return replace(plan, rows=tuple(row for row in plan.rows if row.id in names))
 
 
 TABLE = Plan("table", "the paper's table", (*ROWS, SCRATCH, BASELINE), "csn", CONTRASTS)

@@ -19,6 +19,9 @@ from tdd.records.kinds import require_kinds
 STUDY = "study.json"
 """What a study's folder says of its plan: rows, seeds, and the folder of each run."""
 
+CONTRASTS, LATER = "contrasts", "contrasts_stated_later"
+"""Keys of ``study.json``: the family of comparisons, and whether runs of its rows were there before it was written."""
+
 RECORD = "record.json"
 CLIP_LOGITS = "clip_logits.csv"
 FAILURE = "failure.json"

@@ -20,7 +20,7 @@ from tdd.metrics import video_scores
 from tdd.names import CELEB_DF, FACEFORENSICS, IDENTITIES, SEEN_METHODS
 from tdd.records import paper
 from tdd.records.kinds import require_kinds
-from tdd.records.record import CLIP_LOGITS, FAILURE, RECORD, SCHEMA, STUDY
+from tdd.records.record import CLIP_LOGITS, CONTRASTS, FAILURE, LATER, RECORD, SCHEMA, STUDY
 
 CHECKS = "checks.json"
 SCORES = "scores.csv"
@@ -137,7 +137,8 @@ def _contrasts(plan: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], str]:
     """The family of a plan, and where it comes from; older plans keep none, and the name says that of a table."""
     rows = [str(row) for row in plan["rows"]]
     table = paper.CONTRASTS if plan.get("study", "table") == "table" else ()
-    for pairs, family in ((plan.get("contrasts") or (), STATED), (table, STATED_LATER)):
+    own = STATED_LATER if plan.get(LATER) else STATED
+    for pairs, family in ((plan.get(CONTRASTS) or (), own), (table, STATED_LATER)):
         found = tuple((str(first), str(second)) for first, second in pairs if {first, second} <= set(rows))
         if found:
             return found, family
