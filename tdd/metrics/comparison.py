@@ -91,18 +91,21 @@ def _newcombe_comparison(one: float, two: float, found: AreaCovariance, level: f
     return Comparison(one, two, difference, difference - down, difference + up, p_value, level, "newcombe")
 
 
-def compare_systems(first: pd.DataFrame, second: pd.DataFrame, level: float = 0.95) -> Comparison:
+def compare_systems(
+    first: pd.DataFrame, second: pd.DataFrame, level: float = 0.95, *, targets: pd.Series | None = None
+) -> Comparison:
     """The paired test on two tables of :func:`tdd.metrics.video_scores`, whatever the order of their rows.
 
     Args:
         first: one system's videos: indexed by ``video_id``, with ``label`` and ``logit``.
         second: the other's, the same videos.
         level: coverage aimed at, in (0, 1).
-
-    Videos count as independent; :func:`compare_areas` takes targets.
+        targets: what belongs together has the same entry, indexed by ``video_id`` in any order, as
+            :func:`tdd.records.targets.targets_of` gives them; ``None`` takes videos for independent.
 
     Raises:
-        TddError: the tables do not hold the same videos with the same labels, each once; or as :func:`compare_areas`.
+        TddError: the tables do not hold the same videos with the same labels, each once, a video has no target or two;
+            or as :func:`compare_areas`.
     """
     for table in (first, second):
         if not table.index.is_unique:
@@ -121,7 +124,13 @@ def compare_systems(first: pd.DataFrame, second: pd.DataFrame, level: float = 0.
             f"{len(differing)} videos are real for one system and fake for the other, such as {differing[0]!r}; "
             "evaluate both on one test set."
         )
-    return compare_areas(first["label"], first["logit"], other["logit"], level)  # scores may tie where logits do not
+    if targets is not None:
+        if not targets.index.is_unique:
+            name = targets.index[targets.index.duplicated()][0]
+            raise TddError(f"Video {name!r} is given more than one target; give it one.")
+        targets = targets.reindex(first.index)
+    # Scores may tie where logits do not.
+    return compare_areas(first["label"], first["logit"], other["logit"], level, targets=targets)
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:

@@ -81,6 +81,17 @@ def test_systems_are_matched_by_video_not_by_row():
     assert dataclasses.astuple(compare_systems(first, second, 0.9))[-2] == 0.9
 
 
+def test_systems_are_compared_over_targets_where_these_are_given():
+    first, second = videos(0), videos(1)
+    targets = pd.Series([f"person {i // 4}" for i in range(len(first))], index=first.index)
+    found = compare_systems(first, second, targets=targets.iloc[::-1])
+    assert found == compare_areas(first["label"], first["logit"], second["logit"], targets=targets)
+    assert found.method == "clustered" and found.p_value != compare_systems(first, second).p_value
+    for wrong, words in ((targets.iloc[1:], "no target"), (pd.concat([targets, targets[:1]]), "more than one target")):
+        with pytest.raises(TddError, match=words):
+            compare_systems(first, second, targets=wrong)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
