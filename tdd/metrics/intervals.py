@@ -17,7 +17,7 @@ from tdd.metrics.inputs import check_level
 from tdd.metrics.spread import NO_SPREAD, spread_of_mean
 
 Method = Literal["clustered", "clustered_bootstrap", "delong", "bootstrap"]
-"""How an interval is made; the last two take videos for independent."""
+"""How an interval is made; ``delong`` takes videos for independent, ``bootstrap`` does so without targets."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def auc_interval(
 
     All but ``bootstrap`` take the standard error of :func:`tdd.metrics.covariance.area_covariance`, over targets
     (``clustered``, ``clustered_bootstrap``) or over videos taken for independent (``delong``), and are symmetric on the
-    logit scale, hence always inside (0, 1). ``bootstrap`` draws videos with replacement within each class and takes
-    percentiles, which lie too close together where the area is near 1 and videos are few
+    logit scale, hence always inside (0, 1). ``bootstrap`` draws targets with replacement, or, without targets, videos
+    within each class, and takes percentiles, which lie too close together where the area is near 1 and videos are few
     (benchmarks/results/coverage.md). Where there would be no width (a perfect ranking, or one constant score), the
     score interval of Newcombe is given instead: a perfect result on 40 videos is not a certain one.
 
@@ -64,7 +64,7 @@ def auc_interval(
     """
     check_level(level)
     if method == "bootstrap":
-        return _percentiles(labels, scores, level, seed, replicates)
+        return _percentiles(labels, scores, level, targets, seed, replicates)
     found = area_covariance(labels, scores, targets, method, seed=seed, replicates=replicates)
     value, spread = float(found.areas[0]), spread_of_mean(found.areas, found.covariance, found.freedom)
     if spread.error < NO_SPREAD or not 0 < value < 1:
@@ -79,12 +79,14 @@ def on_logit_scale(value: float, half: float, level: float, method: str) -> Inte
     return Interval(value, float(expit(logit(value) - reach)), float(expit(logit(value) + reach)), level, method)
 
 
-def _percentiles(labels: ArrayLike, scores: ArrayLike, level: float, seed: int, replicates: int) -> Interval:
-    found = area_covariance(labels, scores)
+def _percentiles(
+    labels: ArrayLike, scores: ArrayLike, level: float, targets: ArrayLike | None, seed: int, replicates: int
+) -> Interval:
+    found = area_covariance(labels, scores, targets)
     value = float(found.areas[0])
     if found.covariance[0, 0] < NO_SPREAD**2 or not 0 < value < 1:
         return newcombe_interval(value, found.fakes, found.reals, level)
-    samples = bootstrap_auc(labels, scores, replicates, seed)
+    samples = bootstrap_auc(labels, scores, replicates, seed, targets)
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), level, "bootstrap")
 

@@ -144,6 +144,14 @@ def test_intervals_and_tests_take_targets():
     assert compare_mean_areas(labels, scores[:2], scores[2:]).method == "delong+seeds"
 
 
+def test_percentiles_are_over_targets_where_these_are_given():
+    labels, scores, names = pairs(np.random.default_rng(8), 60)
+    over_videos, over_targets = (auc_interval(labels, scores[0], method="bootstrap", targets=t) for t in (None, names))
+    formula = auc_interval(labels, scores[0], targets=names)
+    assert (over_targets.low, over_targets.high) == pytest.approx((formula.low, formula.high), abs=0.02)
+    assert over_targets.high - over_targets.low < 0.8 * (over_videos.high - over_videos.low)
+
+
 def test_a_perfect_ranking_counts_targets_and_not_videos():
     labels = np.repeat([0, 1], 40)
     few, many = (auc_interval(labels, labels, targets=np.arange(80) % count) for count in (5, 40))
