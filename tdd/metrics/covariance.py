@@ -57,8 +57,9 @@ def area_covariance(
     ``clustered_bootstrap``: targets are drawn with replacement, with all their videos, among those that hold the same
     classes. ``delong``: DeLong et al., Biometrics 44 (1988) 837-845.
 
-    Degrees of freedom over targets are one less than their effective number: that of equal targets whose shares of the
-    videos have the same sum of squares.
+    Degrees of freedom over targets are those of Satterthwaite (Biometrics Bulletin 2 (1946) 110-114), less one: with
+    s_t the target's share of the fakes plus its share of the reals, and its variance taken proportional to s_t^2, they
+    are ``sum(s_t^2)^2 / sum(s_t^4) - 1``, and 1 at least: G - 1 for G equal targets.
 
     Args:
         labels: 0 real, 1 fake, shape (N,).

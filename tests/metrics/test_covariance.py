@@ -126,6 +126,10 @@ def test_the_standard_error_is_how_far_areas_of_other_targets_lie_apart(fakes, w
 def test_degrees_of_freedom_are_one_less_than_the_effective_number_of_targets():
     labels, scores, names = pairs(np.random.default_rng(7), 12)
     assert area_covariance(labels, scores, names).freedom == pytest.approx(11)
+    # Targets with 3, 2 and 1 of six videos of each class: shares 1, 2/3 and 1/3.
+    sizes = np.tile([0, 0, 0, 1, 1, 2], 2)
+    wanted = (1 + 4 / 9 + 1 / 9) ** 2 / (1 + 16 / 81 + 1 / 81) - 1
+    assert area_covariance(labels[6:18], scores[:, 6:18], sizes).freedom == pytest.approx(wanted)
     # One target with all but two of the fakes counts for little more than one.
     names = np.where(labels == 1, np.minimum(np.cumsum(labels), 3) + 100, names)
     assert area_covariance(labels, scores, names).freedom < 3
