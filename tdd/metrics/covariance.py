@@ -179,7 +179,8 @@ def resampled_counts(
     ]
     # 1: reals alone, 2: fakes alone, 3: both
     classes = sum(weight * (np.asarray(part.sum(1)).ravel() > 0) for weight, part in zip((1, 2), held, strict=True))
-    rng, step = np.random.default_rng(seed), max(1, _CHUNK // max(count, len(levels)))
+    # Not from the number of levels: systems with more or fewer ties would be given other draws.
+    rng, step = np.random.default_rng(seed), max(1, _CHUNK // len(kinds))
     for first in range(0, replicates, step):
         rows = min(step, replicates - first)
         times = np.zeros((rows, count))

@@ -106,6 +106,16 @@ def test_it_agrees_with_drawing_targets_again():
     np.testing.assert_allclose(np.diag(area_covariance(labels, scores, names).covariance), np.diag(plain), rtol=0.15)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_one_draw_serves_all_systems_beyond_one_block(monkeypatch, named):
+    """Two systems that are the same but for ties have areas that rise and fall together."""
+    monkeypatch.setattr("tdd.metrics.covariance._CHUNK", 2000)
+    labels, scores, names = pairs(np.random.default_rng(5), 60)
+    both = np.stack([scores[0], np.round(scores[0], 1)])
+    areas = bootstrap_areas(labels, both, names if named else None, 400)
+    assert len(np.unique(both[1])) < 60 and np.corrcoef(areas.T)[0, 1] > 0.99
+
+
 @pytest.mark.parametrize(("fakes", "wrong"), [(1, 1.4), (4, 0.9)])
 def test_the_standard_error_is_how_far_areas_of_other_targets_lie_apart(fakes, wrong):
     """Pairs make an area surer than as many unrelated videos, several fakes of one target less sure."""
