@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from tdd.metrics import roc_band, roc_curve
@@ -14,7 +15,7 @@ from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, row_ink,
 from tdd.records import paper
 from tdd.records.plans import BASELINE
 from tdd.records.results import Study, on_test_set
-from tdd.records.targets import targets_of
+from tdd.records.targets import shared_targets
 from tdd.report.table import Cell, ResultRow, result_rows, videos_of
 
 LOWEST_FPR = 0.01
@@ -56,8 +57,7 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
         for axes in panels[:, 0]:
             axes.set_ylabel("true positive rate")
         label = next((row.label for row in rows if row.id == banded), banded)
-        known = any(cell.targets for row in rows if row.id == banded for cell in row.cells.values())
-        over = "targets" if known else "videos"
+        over = _over({name: _targets(study, banded, name) is not None for name in paper.TEST_SETS})
         footnote(figure, f"Seed {seed}. Band: 95% at each rate, bootstrap over {over}, {label}. {source_note(study)}")
     return path
 
@@ -76,7 +76,22 @@ def _band(study: Study, row: str, name: str, replicates: int) -> tuple[np.ndarra
     table = videos_of(study.usable(row)[0], name)
     if table["label"].value_counts().min() < 2:  # one video, drawn again and again, has no spread
         return None
-    return roc_band(table["label"], table["logit"], _GRID, targets=targets_of(table), replicates=replicates)
+    targets = _targets(study, row, name)
+    return roc_band(table["label"], table["logit"], _GRID, targets=targets, replicates=replicates)
+
+
+def _targets(study: Study, row: str, name: str) -> pd.Series | None:
+    """Targets of the videos of a row's first run, as any run of the same videos knows them."""
+    tables = [videos_of(run, name) for run in study.usable(row)]
+    return shared_targets(table for table in tables if table.index.equals(tables[0].index))
+
+
+def _over(known: dict[str, bool]) -> str:
+    """What is drawn again, by test set where that differs."""
+    kinds = {name: "targets" if there else "videos" for name, there in known.items()}
+    if len(set(kinds.values())) == 1:
+        return next(iter(kinds.values()))
+    return ", ".join(f"{kind} ({name})" for name, kind in kinds.items())
 
 
 def _look(study: Study, row: ResultRow, banded: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ swapped with many others, and clusters of all who are linked would be one; there
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from tdd.names import FACEFORENSICS, FACEFORENSICS_FAMILY, IDENTITIES
@@ -47,6 +49,11 @@ def targets_of(videos: pd.DataFrame) -> pd.Series | None:
         name="target",
     )
     return found if (found.groupby(videos["label"]).nunique() >= LEAST_TARGETS).all() else None
+
+
+def shared_targets(tables: Iterable[pd.DataFrame]) -> pd.Series | None:
+    """The target of each test video, from the first of several runs' tables of the same videos that knows it."""
+    return next((found for table in tables if (found := targets_of(table)) is not None), None)
 
 
 def own_reals(videos: pd.DataFrame) -> pd.Series:

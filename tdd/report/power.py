@@ -11,7 +11,7 @@ said within some 6 points of percent, with more closer (tests/report/test_power.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from tdd.errors import TddError
 from tdd.metrics import paired_differences
 from tdd.names import CELEB_DF, FACESHIFTER
 from tdd.records.results import Study
-from tdd.records.targets import targets_of
+from tdd.records.targets import shared_targets
 from tdd.report.report import WIDTH, shorten
 from tdd.report.table import COLUMNS, SEEN, contrasts, paired_runs, videos_of
 
@@ -78,7 +78,7 @@ def variation(study: Study, first: str, second: str, column: str) -> Variation |
     counts = tables[0]["label"].value_counts()
     if len(counts) < 2 or counts.min() < 2:
         return None
-    targets = targets_of(tables[0])
+    targets = shared_targets(tables)
     scores = np.stack([table["logit"] for table in tables])
     found = paired_differences(tables[0]["label"], scores[: len(one)], scores[len(one) :], targets)
     covariance, seeds = 1e4 * found.covariance, len(one)
@@ -177,7 +177,7 @@ def power_text(study: Study, difference: float, power: float) -> str:
         "  ".join([shorten(what, widths[0]).ljust(widths[0]), name.ljust(widths[1]), *map(str.rjust, rest, widths[2:])])
         for what, name, *rest in [head, *body]
     ]
-    notes = _notes(study, all(known.known for _, _, known in rows), difference, power)
+    notes = _notes(study, rows, difference, power)
     wrapped = [line for sentence in notes for line in textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")]
     return "\n".join([lines[0].rstrip(), "─" * len(lines[0]), *(line.rstrip() for line in lines[1:]), "", *wrapped])
 
@@ -204,8 +204,13 @@ def _both(counts: list[int | None], most: int) -> str:
     return low if low == high else f"{low} ({high})"
 
 
-def _notes(study: Study, known: bool, difference: float, power: float) -> Iterator[str]:
-    full = ", ".join(f"{name} {count}" for name, count in (FULL_TARGETS if known else FULL_VIDEOS).items())
+def _notes(study: Study, rows: Sequence[tuple[str, str, Variation]], difference: float, power: float) -> Iterator[str]:
+    named = {column for _, column, known in rows if known.known}
+    unnamed = {column for _, column, known in rows if not known.known}
+    full = [f"{name} {count}" for name, count in FULL_TARGETS.items() if name in named]
+    full += [
+        f"{name} {count}{', of videos' if named else ''}" for name, count in FULL_VIDEOS.items() if name in unnamed
+    ]
     yield (
         f"Asked: {difference:g} points seen by {power:.0%} of studies (two-sided, 0.05, one test: more where Holm "
         "corrects several). S.d.: of the paired difference between seeds, in points, without what the videos add; in "
@@ -213,11 +218,14 @@ def _notes(study: Study, known: bool, difference: float, power: float) -> Iterat
         "seeds it is not known."
     )
     yield (
-        f"Seeds of each row: with the targets here, and on full test sets (targets: {full}). Targets: with "
+        f"Seeds of each row: with the targets here, and on full test sets (targets: {'; '.join(full)}). Targets: with "
         f"{MANY_SEEDS} seeds. A target is a pair of FaceForensics++ or a person."
     )
-    if not known:
-        yield "Who is seen is not in these records: videos are taken for independent, and each counts as a target."
+    if unnamed:
+        whose = "these records"
+        if named:
+            whose = "the records of " + "; ".join(f"{what}, {name}" for what, name, known in rows if not known.known)
+        yield f"Who is seen is not in {whose}: videos are taken for independent, and each counts as a target."
     mixed = [pair.label for pair in contrasts(study) if any(found.mixed for found in pair.differences.values())]
     if mixed:
         yield f"Runs made with different processors, precisions or data stand behind: {'; '.join(mixed)}."

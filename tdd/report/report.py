@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,23 +133,37 @@ class Report:
         return said + [f"{_VERDICTS[check['passed']]}: {check['sentence']}" for check in self.study.checks]
 
     def _over(self) -> list[str]:
-        """Over what the intervals are, by column."""
-        limited = {
-            name: found[0] for name in COLUMNS if (found := [r.cells[name] for r in self.rows if name in r.cells])
-        }
-        known = [f"{name} {cell.targets}" for name, cell in limited.items() if cell.targets]
-        unknown = [name for name, cell in limited.items() if not cell.targets and cell.low is not None]
+        """Over what the intervals are, by column and row."""
+        known, unknown, partly = [], [], defaultdict(list)
+        for name in COLUMNS:
+            counts = {
+                row.label: row.cells[name].targets
+                for row in self.rows
+                if name in row.cells and row.cells[name].low is not None
+            }
+            numbers = sorted({count for count in counts.values() if count})
+            without = tuple(label for label, count in counts.items() if not count)
+            if numbers:
+                known.append(f"{name} {' or '.join(map(str, numbers))}")
+            if without and numbers:
+                partly[without].append(name)  # by rows, so that they are named once for all columns
+            elif without:
+                unknown.append(name)
         said = []
         if known:
             said.append(
-                f"Videos of one target (a pair of FaceForensics++, a person) belong together in every interval and "
-                f"test (Obuchowski); numbers of targets: {', '.join(known)}."
+                f"Videos of one target (a pair of FaceForensics++, a person) belong together in every "
+                f"{'other ' if unknown or partly else ''}interval and test (Obuchowski); numbers of targets: "
+                f"{', '.join(known)}."
             )
+        why = "who is seen is not in these records, or too few people are, so that"
+        what = "take videos for independent (DeLong), which a fake and its own real are not"
         if unknown:
-            said.append(
-                f"{', '.join(unknown)}: who is seen is not in these records, or too few people are, so that intervals "
-                "and tests take videos for independent (DeLong), which a fake and its own real are not."
-            )
+            said.append(f"{', '.join(unknown)}: {why} intervals and tests {what}.")
+        said += [
+            f"{', '.join(names)}, of {'; '.join(rows)}: {why} intervals, and tests of two such rows, {what}."
+            for rows, names in partly.items()
+        ]
         return said
 
     def _difference_sentence(self, several: bool) -> str:

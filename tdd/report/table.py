@@ -14,7 +14,7 @@ from tdd.names import SEEN_METHODS
 from tdd.records import paper
 from tdd.records.plans import BASELINE
 from tdd.records.results import TEST_SETS, Run, Study, on_test_set
-from tdd.records.targets import own_reals, targets_of
+from tdd.records.targets import own_reals, shared_targets
 
 SEEN = "seen"
 """The column of the methods that stage 2 was trained on: the mean of their areas."""
@@ -230,13 +230,13 @@ def _cell(runs: Sequence[Run], column: str) -> Cell | None:
     if not tables or any(table["label"].nunique() < 2 for table in tables):
         return None
     cell = _seed_cell([100 * auc(table["label"], table["logit"]) for table in tables])
-    own = own_reals(tables[0])
+    own = next((own for table in tables if len(own := own_reals(table))), ())
     if len(own) and _same_videos(tables):
         shares = [paired_share(table["logit"][own.index], table["logit"][own]) for table in tables]
         cell = replace(cell, own_real=100 * float(np.mean(shares)))
     if not _same_videos(tables) or tables[0]["label"].value_counts().min() < 2:  # a variance takes two of each class
         return cell
-    targets = targets_of(tables[0])
+    targets = shared_targets(tables)
     found = mean_area_interval(tables[0]["label"], np.stack([table["logit"] for table in tables]), targets=targets)
     count = None if targets is None else int(targets.nunique())
     return replace(cell, low=100 * found.low, high=100 * found.high, targets=count)
@@ -295,8 +295,8 @@ def _difference(study: Study, row: str, reference: str, column: str) -> Differen
     # and be the harsher on all others.
     if np.array_equal(scores[: len(seeds)], scores[len(seeds) :]):
         return Difference(0.0, len(seeds), untested="same scores", mixed=mixed)
-    table, targets = tables[0], targets_of(tables[0])
-    test = compare_mean_areas(table["label"], scores[: len(seeds)], scores[len(seeds) :], targets=targets)
+    labels, targets = tables[0]["label"], shared_targets(tables)
+    test = compare_mean_areas(labels, scores[: len(seeds)], scores[len(seeds) :], targets=targets)
     found = Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, mixed=mixed)
     # A p-value of one training run each would be taken for one of the methods.
     return replace(found, untested=ONE_SEED) if len(seeds) == 1 else replace(found, p_value=test.p_value)

@@ -30,6 +30,7 @@ from tdd.records.plans import TABLE
 from tdd.records.results import TEST_SETS, load_study
 from tdd.report.write import make_report
 from tests.fake_study import edit_json, write_stage1, write_study
+from tests.report.test_report import named, unnamed
 
 SYNTHETIC = "synthetic benchmark"
 
@@ -110,6 +111,17 @@ def test_table_picture_colours_best_and_second_best(tmp_path, figures):
     assert inks[ranked[0].cells["FaceShifter"].text()] == inks["best"]
     assert inks[ranked[1].cells["FaceShifter"].text()] == inks["second best"]
     assert inks["best"] != inks["second best"] != inks["87.05"]
+
+
+def test_the_band_says_over_what_it_is_on_each_test_set(tmp_path, figures):
+    study = named(write_study(tmp_path, seeds=(0, 1), rows=("csn", "cnn_gru_attention")))
+    unnamed(study, "cnn_gru_attention-seed0")
+    draw_roc(load_study(study), tmp_path / "roc.png", replicates=20)
+    unnamed(study, "cnn_gru_attention-*", "Celeb")
+    draw_roc(load_study(study), tmp_path / "roc.png", replicates=20)
+    both, one = (" ".join(text.get_text() for text in figure.texts).replace("\n", " ") for figure in figures)
+    assert "bootstrap over targets, CNN" in both, "the second run knows them"
+    assert "bootstrap over targets (FaceShifter), videos (Celeb-DF-v2), CNN" in one
 
 
 def test_roc_curves_carry_their_own_area(tmp_path, figures):

@@ -10,7 +10,7 @@ from tdd.metrics.spread import Spread
 from tdd.records.results import load_study
 from tdd.report.power import Variation, power_of, power_text, seeds_needed, targets_needed, variation
 from tests.fake_study import write_study
-from tests.report.test_report import named
+from tests.report.test_report import named, unnamed
 
 KNOWN = Variation(between=3.0, highest=5.0, own=6.0, shared=1.0, targets=40, known=True, freedom=39.0, seeds=5)
 
@@ -75,6 +75,20 @@ def test_records_give_the_variation_back(tmp_path):
     assert (found.seeds, found.targets, found.known) == (12, 30, True)
     assert found.shared < 0.25 * found.own and found.between < np.sqrt(found.own)
     assert found.highest > found.between
+
+
+def test_targets_are_told_for_the_test_sets_that_know_them(tmp_path):
+    study = named(write_study(tmp_path, seeds=(0, 1, 2), rows=("csn", "cnn_lstm", "ssl_0.3")))
+    unnamed(study, "csn-*")  # each comparison has another row that knows
+    unnamed(study, "*", "Celeb")
+    unnamed(study, "ssl_0.3-*")
+    kept = load_study(study)
+    pair, other = (variation(kept, row, "csn", "FaceShifter") for row in ("cnn_lstm", "ssl_0.3"))
+    assert (pair.known, pair.targets, other.known, other.targets) == (True, 15, False, 30)
+    said = " ".join(power_text(kept, 3.0, 0.8).split())
+    assert "FaceShifter 70; seen 70; FaceShifter 140, of videos; Celeb-DF-v2 178, of videos" in said
+    without = said.partition("Who is seen is not in the records of ")[2].replace(" ", "")  # lines end at hyphens
+    assert without.startswith("cnn_lstm−csn,Celeb-DF-v2;ssl_0.3−csn,FaceShifter;ssl_0.3−csn,Celeb-DF-v2;")
 
 
 def test_the_command_answers_and_bad_questions_are_refused(tmp_path, capsys):

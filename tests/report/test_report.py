@@ -448,6 +448,32 @@ def test_videos_of_one_target_belong_together_and_unknown_ones_are_said(tmp_path
     assert write_report(tmp_path / "summary", tmp_path / "out").rows[0].cells["FaceShifter"].targets == 15
 
 
+def unnamed(study: Path, pattern: str, dataset: str = "") -> None:
+    """Take the identities away from some runs: of all videos, or of those of one data set."""
+    for path in study.glob(f"stage2/{pattern}/clip_logits.csv"):
+        clips = pd.read_csv(path)
+        clips.assign(identities=clips["identities"].mask(clips["dataset"].str.contains(dataset))).to_csv(
+            path, index=False
+        )
+
+
+def test_targets_come_from_any_run_of_the_same_videos_that_knows_them(tmp_path):
+    options = {"seeds": (0, 1), "rows": ("csn", "cnn_lstm", "ssl_0.3")}
+    whole = write_report(named(write_study(tmp_path / "whole", **options)))
+    study = named(write_study(tmp_path / "part", **options))
+    unnamed(study, "csn-seed0")
+    unnamed(study, "ssl_0.3-*")
+    report = write_report(study)
+    assert report.contrasts == whole.contrasts, "one row of each pair knows them"
+    cells, known = ({row.id: row.cells for row in one.rows} for one in (report, whole))
+    assert cells["csn"] == known["csn"], "its second run knows them"
+    assert cells["ssl_0.3"]["seen"].targets is None and cells["ssl_0.3"]["seen"] != known["ssl_0.3"]["seen"]
+    label = next(row.label for row in report.rows if row.id == "ssl_0.3")
+    said = " ".join(report.to_text().split())
+    assert "in every other interval and test (Obuchowski); numbers of targets: FaceShifter 15, Celeb-DF-v2 30" in said
+    assert f"FaceShifter, Celeb-DF-v2, seen, of {label}: who is seen is not in these records" in said
+
+
 def test_mixed_runs_behind_a_comparison_are_marked(tmp_path):
     study = write_study(tmp_path, seeds=(0, 1), rows=("csn", "cnn_lstm", "ssl_0.3"))
     for row, seed, processor, precision in (("csn", 0, "A", "32"), ("csn", 1, "A", "32"), ("ssl_0.3", 0, "B", "32"),
