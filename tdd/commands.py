@@ -311,16 +311,20 @@ def _predict_folder(args: argparse.Namespace, console: Console) -> None:
 def report(args: argparse.Namespace, console: Console) -> None:
     """Tables and figures of the studies in a folder."""
     from tdd.plots import draw_figures
-    from tdd.records.results import find_studies
+    from tdd.records.results import find_studies, made_with, require_row
     from tdd.records.summary import write_summary
     from tdd.report.write import write_report
 
-    for place in find_studies(args.folder):
+    places = find_studies(args.folder)
+    if args.reference:
+        require_row(places, args.reference)
+    tables, figures = (made_with(name, args.reference) for name in ("report", "figures"))
+    for place in places:
         out = args.out / place.relative_to(args.folder) if args.out else place
-        report = write_report(place, out / "report", args.reference)
+        report = write_report(place, out / tables, args.reference)
         console.print(f"{report.study.title}: {place}")
         console.print(report.to_text())
-        for path in (*report.files, *draw_figures(place, out / "figures", args.store, args.reference)):
+        for path in (*report.files, *draw_figures(place, out / figures, args.store, args.reference)):
             console.print(path)
     if args.summary:
         write_summary(args.folder, args.summary)
@@ -329,10 +333,13 @@ def report(args: argparse.Namespace, console: Console) -> None:
 
 def power(args: argparse.Namespace, console: Console) -> None:
     """How many seeds and targets a difference needs, from the records of studies."""
-    from tdd.records.results import compared_with, find_studies, load_study
+    from tdd.records.results import compared_with, find_studies, load_study, require_row
     from tdd.report.power import power_text
 
-    for place in find_studies(args.records):
+    places = find_studies(args.records)
+    if args.reference:
+        require_row(places, args.reference)
+    for place in places:
         study = load_study(place)
         study = compared_with(study, args.reference) if args.reference else study
         console.print(f"{study.title}: {place}")

@@ -12,7 +12,7 @@ from tdd.plots.curves import draw_learning_curve, draw_roc, draw_ssl_weight
 from tdd.plots.rows import draw_differences, draw_methods, draw_scores
 from tdd.plots.table import draw_table
 from tdd.plots.training import draw_stage1, draw_stage2
-from tdd.records.results import compared_with, load_study
+from tdd.records.results import compared_with, load_study, made_with
 from tdd.report.write import make_report
 
 __all__ = [
@@ -41,7 +41,8 @@ _SWEEPS = {
 def draw_figures(
     study_dir: Path, out: Path | None = None, store: Path | None = None, reference: str | None = None
 ) -> list[Path]:
-    """Draw every figure of a study as PNG into ``out`` (default: ``figures`` inside the study folder).
+    """Draw every figure of a study as PNG into ``out`` (default: ``figures`` inside the study folder, with
+    a ``reference`` ``figures-vs-ROW``).
 
     The contact sheet is left out where the study folder holds no data of its own, the attention maps where there are no
     weights beside the records or no clips.
@@ -61,7 +62,7 @@ def draw_figures(
     """
     study = load_study(study_dir)
     study = compared_with(study, reference) if reference else study
-    folder, clips = out or study_dir / "figures", store or study_dir / "store"
+    folder, clips = out or study_dir / made_with("figures", reference), store or study_dir / "store"
     check_writable(folder)
     files = [
         draw_table(make_report(study), folder / "table.png"),

@@ -161,6 +161,29 @@ def compared_with(study: Study, reference: str) -> Study:
     return replace(study, reference=reference, contrasts=against(study.rows, reference), family=ASKED)
 
 
+def require_row(places: Sequence[Path], row: str) -> None:
+    """Refuse studies of which one has no such row, before anything is made of the others.
+
+    Raises:
+        TddError: a study lacks ``row``; or its ``study.json`` cannot be used.
+    """
+    rows = {place: _read_checked(place / STUDY).get("rows", ()) for place in places}
+    lacking = [place for place in places if row not in rows[place]]
+    if not lacking:
+        return
+    if len(places) == 1:
+        raise TddError(f"{places[0]} has no row '{row}'; its rows are: {', '.join(rows[places[0]])}.")
+    raise TddError(
+        f"{len(lacking)} of {len(places)} studies have no row '{row}': {', '.join(map(str, lacking))}; give the folder "
+        "of one study that has it."
+    )
+
+
+def made_with(name: str, reference: str | None) -> str:
+    """Name of a folder of results; those of another family than the study's own get one beside it."""
+    return f"{name}-vs-{reference}" if reference else name
+
+
 def find_studies(folder: Path) -> list[Path]:
     """The study in ``folder``, if it is one, and those in its subfolders.
 

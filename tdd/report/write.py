@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tdd.machine.files import check_writable, write_atomically
 from tdd.names import SEEN_METHODS
-from tdd.records.results import TEST_SETS, Study, compared_with, listed_in, load_study, on_test_set
+from tdd.records.results import TEST_SETS, Study, compared_with, listed_in, load_study, made_with, on_test_set
 from tdd.report.formats import contrasts_frame, to_frame, to_latex, to_markdown
 from tdd.report.report import Report
 from tdd.report.table import SEEN, contrasts, result_rows
@@ -41,7 +41,7 @@ def write_report(study_dir: Path, out: Path | None = None, reference: str | None
 
     Args:
         study_dir: folder of the study.
-        out: folder that gets them; ``None``: ``report`` inside the study's.
+        out: folder that gets them; ``None``: ``report`` inside the study's, ``report-vs-ROW`` with a ``reference``.
         reference: id of the row that all others are compared with, in place of the study's own comparisons.
 
     Raises:
@@ -50,7 +50,7 @@ def write_report(study_dir: Path, out: Path | None = None, reference: str | None
     """
     study = load_study(study_dir)
     report = make_report(compared_with(study, reference) if reference else study)
-    folder = out or study_dir / "report"
+    folder = out or study_dir / made_with("report", reference)
     check_writable(folder)
     written = {
         "table.md": to_markdown(report, folder),

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
+from tdd.cli import main
 from tdd.errors import TddError
 from tdd.metrics import compare_mean_areas, holm, video_scores
 from tdd.names import SEEN_METHODS
@@ -396,6 +397,28 @@ def test_another_reference_is_another_family_and_said_to_be(tmp_path):
     assert "asked for afterwards, not stated before" in " ".join(report.to_text().split())
     with pytest.raises(TddError, match=r"has no row 'vivit'; its rows are: csn, ssl_0\.3, ssl_0\.0"):
         write_report(study, reference="vivit")
+
+
+def test_another_reference_leaves_the_stated_familys_files(tmp_path):
+    study = write_study(tmp_path, seeds=(0, 1), rows=("csn", "ssl_0.3", "ssl_0.0"))
+    assert main(["report", str(study)]) == 0
+    kept = {path: path.read_bytes() for path in study.glob("[rf]*/*")}
+    assert main(["report", str(study), "--reference", "ssl_0.0"]) == 0
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert "ssl_0.0" in set(pd.read_csv(study / "report-vs-ssl_0.0/contrasts.csv")["second"])
+    assert (study / "figures-vs-ssl_0.0/differences.png").is_file()
+    assert write_report(study, reference="csn").files[0].parent == study / "report-vs-csn"
+
+
+@pytest.mark.parametrize("command", [["report"], ["power", "--records"]])
+def test_a_reference_that_one_study_lacks_is_refused_before_anything_is_made(tmp_path, capsys, command):
+    for name, rows in (("audit", ("csn", "ssl_0.3")), ("table", ("csn", "cnn_lstm"))):
+        write_study(tmp_path / name, seeds=(0, 1, 2), rows=rows)
+    assert main([*command, str(tmp_path), "--reference", "ssl_0.3"]) == 2
+    said = capsys.readouterr()
+    place = str(tmp_path / "table")
+    assert f"1 of 2 studies have no row 'ssl_0.3': {place};" in " ".join(said.err.split())
+    assert not said.out.strip() and not list(tmp_path.glob("*/report*"))
 
 
 def test_a_study_names_its_own_family(tmp_path):
