@@ -49,12 +49,24 @@ class Loader(DataLoader[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Batches, as ``DataLoader`` gives them."""
         try:
-            yield from super().__iter__()
+            yield from self._begun()
         except Exception as error:
             said = loader_sentence(error) if self.num_workers else None
             if said:
                 raise TddError(said) from error
             raise
+
+    def _begun(self) -> Iterator[dict[str, Any]]:
+        # A forked process has OpenCV's number of threads but none of its threads, and waits for them without end where
+        # it changes that number. So this process changes it, and forks then.
+        before = cv2.getNumThreads()
+        if self.num_workers:
+            cv2.setNumThreads(1)
+        try:
+            return super().__iter__()
+        finally:
+            if self.num_workers:
+                cv2.setNumThreads(before)
 
 
 def loader_sentence(error: Exception) -> str | None:
@@ -76,8 +88,8 @@ def loader_sentence(error: Exception) -> str | None:
 
 def _begin(_: int) -> None:
     end_with_parent()
-    for library in (torch.set_num_threads, cv2.setNumThreads):  # the processes are as many as the recipe wants
-        library(1)
+    if cv2.getNumThreads() != 1:  # a process that was not forked; torch sees to its own threads
+        cv2.setNumThreads(1)
 
 
 def on_device(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -15,13 +17,13 @@ from tdd.errors import TddError
 
 
 class Failing(Dataset):
-    """Fails at item 2 as ``how`` says."""
+    """Fails at item 2 as ``how`` says; ``None``: does not."""
 
     def __init__(self, how):
         self.how = how
 
     def __getitem__(self, number):
-        if number == 2:
+        if number == 2 and self.how:
             if self.how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise self.how
@@ -98,3 +100,17 @@ def test_a_batch_for_a_gpu_is_copied_aside_and_waited_for_before_it_is_used(monk
     moved = on_device(batches, SimpleNamespace(type="cuda"))
     assert next(moved)["name"] == "x" and len(list(batches)) == 1  # no batch is fetched before it is asked for
     assert said == ["on aside", "copy", "back", "main waits for aside", "kept for main"]
+
+
+AFTER_OPENCV = """
+import time, cv2, numpy as np
+from tests.data.test_loading import load
+cv2.setNumThreads(4)
+cv2.cvtColor(np.zeros((2000, 2000, 3), np.uint8), cv2.COLOR_BGR2HSV)  # begins OpenCV's threads, which are not forked
+time.sleep(1)  # until they sleep: a thread that still looks for work is not waited for
+assert load(None, 2) == [[0, 1], [2, 3]] and cv2.getNumThreads() == 4
+"""
+
+
+def test_loader_processes_begin_after_opencv_has_computed_on_several_threads():
+    subprocess.run([sys.executable, "-c", AFTER_OPENCV], check=True, timeout=120)
