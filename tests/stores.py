@@ -38,7 +38,7 @@ def random_store(
         for number in range(videos):
             for split in ("train", "test"):
                 name = f"FaceForensics++/{method}/c23/{split}{number}"
-                people = f"{split}{number}" if method == "real" else f"{split}{number} {split}{(number + 1) % videos}"
+                people = f"{split}{number}" if method == "real" else f"{split}{number} {split}{number ^ 1}"
                 add(name, "FaceForensics++", method, split, frames + number, identities=people)
         for number in range(val):
             add(f"FaceForensics++/{method}/c23/val{number}", "FaceForensics++", method, "val", frames + number)

@@ -91,7 +91,8 @@ def _partners(videos: pd.DataFrame, named: pd.Series) -> dict[str, str]:
     """For each original of FaceForensics++ the name of its pair, as the fakes tell it."""
     fakes = named[(videos["dataset"] == FACEFORENSICS) & (videos["label"] == 1)]
     pairs = {tuple(sorted(people)) for people in fakes if len(people) == 2}
-    return {name: "_".join(pair) for pair in pairs for name in pair}
+    # In order, or an original that is in several pairs would be in another one's from process to process.
+    return {name: "_".join(pair) for pair in sorted(pairs) for name in pair}
 
 
 def _target(dataset: str, person: str, partner: dict[str, str]) -> str:

@@ -1,5 +1,9 @@
 """Which videos belong together: pairs of FaceForensics++, people of Celeb-DF-v2, and data sets that do not say."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 
@@ -83,3 +87,22 @@ def test_the_catalog_says_who_belongs_together(tmp_path):
     assert found is not None and len(own)
     for fake, real in own.items():
         assert found[fake] == found[real] and catalog.loc[[fake, real], "label"].tolist() == [1, 0]
+
+
+ANEW = """
+import pandas as pd
+from tdd.records.targets import targets_of
+people = [f"{n:03d} {(n + 1) % 9:03d}" for n in range(9)] + [f"{n:03d}" for n in range(9)]
+videos = pd.DataFrame({"dataset": "FaceForensics++", "label": [1] * 9 + [0] * 9, "identities": people})
+print(targets_of(videos.set_index(pd.Index([str(n) for n in range(18)]))).tolist())
+"""
+
+
+def test_an_original_in_several_pairs_has_the_same_target_in_every_process():
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", ANEW], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
