@@ -15,9 +15,19 @@ METHODS = ("real", "Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures", "Face
 
 
 def random_store(
-    folder: Path, crop: int = 42, faces: int = 12, videos: int = 6, frames: int = 30, canvas: int = 72, val: int = 0
+    folder: Path,
+    crop: int = 42,
+    faces: int = 12,
+    videos: int = 6,
+    frames: int = 30,
+    canvas: int = 72,
+    val: int = 0,
+    named: bool = False,
 ) -> ClipStore:
-    """LRW-like faces (four words), FaceForensics++-like and Celeb-DF-like videos; ``val`` for calibration."""
+    """LRW-like faces (four words), FaceForensics++-like and Celeb-DF-like videos; ``val`` for calibration.
+
+    ``named``: the index says who is seen in the videos of FaceForensics++.
+    """
     rng = np.random.default_rng(0)
     rows = []
 
@@ -39,7 +49,7 @@ def random_store(
             for split in ("train", "test"):
                 name = f"FaceForensics++/{method}/c23/{split}{number}"
                 people = f"{split}{number}" if method == "real" else f"{split}{number} {split}{number ^ 1}"
-                add(name, "FaceForensics++", method, split, frames + number, identities=people)
+                add(name, "FaceForensics++", method, split, frames + number, identities=people if named else "")
         for number in range(val):
             add(f"FaceForensics++/{method}/c23/val{number}", "FaceForensics++", method, "val", frames + number)
     for method in ("real", "Celeb-DF"):

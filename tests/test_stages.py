@@ -27,7 +27,7 @@ ROWS = {row.id: row for row in TABLE.rows}
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return random_store(tmp_path_factory.mktemp("store"))
+    return random_store(tmp_path_factory.mktemp("store"), named=True)
 
 
 @pytest.fixture(scope="module")
