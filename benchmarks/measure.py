@@ -153,8 +153,9 @@ def random_store(folder: Path, faces: int, videos: int, crop: int = 150, canvas:
         frames = np.roll(pixels, len(rows) * 977, axis=1)[:length]
         heard = [np.roll(sound, len(rows) * 31).astype(np.float32)] if word else []
         row = {"video_id": video_id, "dataset": dataset, "method": method, "split": split, "word": word}
+        who = video_id.rpartition("/")[2]  # a fake and the real of its number are a pair
         rows.append(
-            write_clip(folder, row | {"label": int(method != "real"), "path": "", "identities": ""}, frames, heard)
+            write_clip(folder, row | {"label": int(method != "real"), "path": "", "identities": who}, frames, heard)
         )
 
     for number in range(faces):

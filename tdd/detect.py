@@ -230,7 +230,7 @@ def _pairs(labelled: pd.DataFrame, config: Stage2Config, seed: int) -> PairBatch
     """
     row_of = pd.Series(range(len(labelled)), index=labelled["video_id"])
     found = own_reals(labelled.set_index("video_id"))
-    pairs = dict(zip(row_of[found.index].tolist(), row_of[found].tolist(), strict=True))
+    pairs = dict(zip(row_of.loc[list(found.index)].tolist(), row_of.loc[list(found)].tolist(), strict=True))
     alone = int(labelled["label"].sum()) - len(pairs)
     if alone and leads():
         logging.getLogger(__name__).warning(
