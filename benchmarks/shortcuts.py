@@ -35,12 +35,13 @@ from tdd.config import ClipConfig, load_recipe
 from tdd.data.video import read_video
 from tdd.metrics import auc as area
 from tdd.metrics.trivial import TRIVIAL_STATISTICS, trivial_statistics
-from tdd.names import SYNTHETIC_METHODS
+from tdd.names import LIP_RETIMING, SYNTHETIC_METHODS
 from tdd.preprocess.crops import align_face, mean_face, steady_landmarks
 from tdd.synth.plan import Task, plan_benchmark
 from tdd.synth.sizes import SynthSize
 from tdd.synth.trees import write_benchmark
 
+METHODS = (*SYNTHETIC_METHODS, LIP_RETIMING)
 ALONE, TOGETHER = 0.60, 0.65
 """Largest area of one number, and of all numbers of a view, that counts as no shortcut."""
 
@@ -101,6 +102,7 @@ def size_of(videos: int, image_px: int, frames: tuple[int, int]) -> SynthSize:
         celeb_real=videos - videos // 2,
         youtube_real=videos // 2,
         celeb_fake=videos,
+        methods=METHODS,
     )
 
 
@@ -145,7 +147,7 @@ def measure(root: Path, tasks: list[Task]) -> list[Shortcut]:
     target = mean_face(np.stack(real), clip.canvas)
     found = [numbers(root / task.path, track, target, clip) for track, task in zip(points, tasks, strict=True)]
     rows = []
-    for method in SYNTHETIC_METHODS:
+    for method in METHODS:
         home = next((task.domain for task in tasks if task.method == method), None)
         chosen = [k for k, task in enumerate(tasks) if task.domain == home and task.method in ("", method)]
         fake, groups = [bool(tasks[k].method) for k in chosen], [group(tasks[k]) for k in chosen]
@@ -211,7 +213,7 @@ def main() -> None:
     size = size_of(options.videos, options.image_px, (24, 28))
     with tempfile.TemporaryDirectory() as folder:
         root = write_benchmark(folder, size, options.seed, strength=options.strength, workers=options.workers)
-        rows = measure(root, plan_benchmark(size, options.seed))
+        rows = measure(root, plan_benchmark(size, options.seed, METHODS))
     setting = f"strength {options.strength:g}, {options.image_px} px, 24 to 28 frames, seed {options.seed}"
     title = f"Shortcuts in the embedded benchmark ({setting}, tdd {__version__})"
     text = f"# {title}\n\n{table(rows)}\n{verdict(rows)}\n"

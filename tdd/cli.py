@@ -26,7 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = parsers.add_parser("demo", help="synthetic videos to the paper's seven-row table, end to end")
-    demo.add_argument("--size", default="demo", help="tiny (a minute), demo (minutes, default) or full (needs a GPU)")
+    sizes = "tiny (a minute), demo (minutes, default), study (an hour a seed) or full (needs a GPU)"
+    demo.add_argument("--size", default="demo", help=sizes)
     demo.add_argument("--out", type=Path, help="folder for everything (default: runs/SIZE)")
     demo.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the table, by id (default: all)")
     demo.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="one set of runs for each")
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=commands.demo, resumes=True)
 
     synth = parsers.add_parser("synth", help="write the synthetic benchmark as the data sets' owners ship theirs")
-    synth.add_argument("--size", default="demo", help="tiny, demo or full")
+    synth.add_argument("--size", default="demo", help="tiny, demo, study or full")
     synth.add_argument("--out", type=Path, required=True, help="folder that gets the trees")
     synth.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
     synth.add_argument("--strength", type=float, default=1.0, help="of the forgeries' artefacts; 0 leaves none")

@@ -42,6 +42,9 @@ IN_BATCH, BY_DRAWS = "batch", "draws"
 NEW, FROM_STAGE1 = "new", "stage1"
 """How the auxiliary projector begins."""
 
+BASE = "base"
+"""In a recipe's YAML: the recipe that it differs from, where that is not the paper's."""
+
 TIMESTAMPS = "timestamps"
 RELABELLED = "relabelled"
 
@@ -188,7 +191,17 @@ class Stage2Config:
     validation_videos: int = setting(
         350, OURS,
         "FaceForensics++ validation videos whose middle clip is scored after each epoch, at most, spread over reals "
-        "and seen methods; nothing is chosen by it. 0: none.",
+        "and seen methods; nothing but patience reads it. 0: none.",
+    )  # fmt: skip
+    patience: int = setting(
+        0, OURS,
+        "Training ends before ``epochs`` once so many, one after the other, brought no higher AUC on the validation "
+        "videos, counted from where training BCE has left its plateau. 0: never.",
+    )  # fmt: skip
+    labelled_share: float = setting(
+        1.0, OURS,
+        "Share of the people of the training videos whose videos are labelled; each is then shown so often that an "
+        "epoch is as long as with all.",
     )  # fmt: skip
     epochs: int = setting(150, REALFORENSICS, "Passes over the labelled videos, one random clip of each.")
     warmup_epochs: int = setting(5, REALFORENSICS, "Linear warm-up, then constant.")
@@ -344,6 +357,12 @@ class Recipe:
                 "stage2.pairs leaves one real clip in each of the micro_batches, and the auxiliary task takes two",
                 self.name,
             )
+        _require(0 < stage2.labelled_share <= 1, "stage2.labelled_share is above 0 and up to 1", self.name)
+        _require(
+            not stage2.patience or stage2.validation_videos > 0,
+            "stage2.patience wants validation_videos to go by",
+            self.name,
+        )
         joined, devices = round(stage2.batch_size * stage2.real_per_labelled), self.machine.devices
         _require(devices > 0, "machine.devices is 1 or more", self.name)
         for name, clips, parts in (
@@ -475,7 +494,8 @@ def _read_setting(text: str) -> tuple[str, Any]:
         raise TddError(f"The value of '{text}' is not valid YAML: {' '.join(str(error).split())}.") from error
 
 
-def _load(name_or_path: str | Path) -> Recipe:
+def _load(name_or_path: str | Path, above: tuple[str, ...] = ()) -> Recipe:
+    """A recipe, and before it the one that it differs from; ``above`` are those that differ from it."""
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
@@ -490,7 +510,20 @@ def _load(name_or_path: str | Path) -> Recipe:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise TddError(f"Recipe '{name}' is not valid YAML: {' '.join(str(error).split())}.") from error
-    return recipe_from_dict({"name": name} | values)
+    base = values.pop(BASE, None) if isinstance(values, dict) else None
+    if base is None:
+        return recipe_from_dict({"name": name} | values)
+    chain = (*above, str(name_or_path))
+    if str(base) in chain:
+        raise TddError(f"Recipe '{name}' is its own base ({' -> '.join((*chain, str(base)))}); name another.")
+    return recipe_from_dict(_merged(_load(str(base), chain).to_dict(), {"name": name} | values))
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Nested ``values`` with the ``changes``, which win."""
+    both = {key: (values[key], change) for key, change in changes.items() if key in values}
+    sections = {key: pair for key, pair in both.items() if all(isinstance(part, dict) for part in pair)}
+    return values | changes | {key: _merged(old, new) for key, (old, new) in sections.items()}
 
 
 def recipe_from_dict(values: Any) -> Recipe:

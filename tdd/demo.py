@@ -21,10 +21,10 @@ from tdd.report.write import write_report
 from tdd.study import Job, StudyProgress, run_study, study_jobs
 from tdd.synth.trees import write_benchmark
 
-RECIPES = {"tiny": "tiny", "demo": "demo", "full": "paper"}
+RECIPES = {"tiny": "tiny", "demo": "demo", "study": "study", "full": "paper"}
 """Size of the synthetic benchmark to the recipe that goes with it."""
 
-DISK_BYTES = {"tiny": 100e6, "demo": 1.5e9, "full": 200e9}
+DISK_BYTES = {"tiny": 100e6, "demo": 1.5e9, "study": 3e9, "full": 200e9}
 """Videos, clip store and runs of a size, bytes."""
 
 CHECKS = "checks.json"
@@ -41,7 +41,7 @@ def run_demo(
     """Make the data, prepare it, train and score every row, and write the report; goes on where it stopped.
 
     Args:
-        size: of the benchmark and its recipe: ``tiny``, ``demo`` or ``full``.
+        size: of the benchmark and its recipe: ``tiny``, ``demo``, ``study`` or ``full``.
         out: folder for everything.
         console: where progress is shown.
         rows: rows of the table; all when ``None``.

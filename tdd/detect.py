@@ -34,6 +34,7 @@ from tdd.data.clips import (
     usable,
 )
 from tdd.data.store import ClipStore
+from tdd.errors import TddError
 from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
 from tdd.evaluation.selection import evaluation_clips, listed_test_videos, validation_clips
 from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
@@ -48,10 +49,11 @@ from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
 from tdd.records.targets import own_reals
 from tdd.training.devices import on_all_devices
+from tdd.training.labelled import with_few_labels
 from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
 from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME
-from tdd.training.validation import VALIDATION_BATCH, ValidationScores
+from tdd.training.validation import VALIDATION_BATCH, ValidationScores, has_settled
 from tdd.weights.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
 from tdd.weights.detector import Detector, load_detector, require_same_network
 
@@ -118,14 +120,26 @@ class Detection(Stage):
 
     watch: ValidationScores
 
-    def __init__(self, row: Row, recipe: Recipe, shift: float, steps_per_epoch: int, weights: Weights | None) -> None:
-        """Start from stage-1 ``weights``, or from scratch without; no teacher is built when ``ssl_weight`` is 0."""
+    def __init__(
+        self,
+        row: Row,
+        recipe: Recipe,
+        shift: float,
+        steps_per_epoch: int,
+        weights: Weights | None,
+        fakes: float = 0.5,
+    ) -> None:
+        """Start from stage-1 ``weights``, or from scratch without; no teacher is built when ``ssl_weight`` is 0.
+
+        ``fakes`` is their share among the clips of a batch.
+        """
         super().__init__({
             "backbone": row.backbone, "ssl_weight": row.ssl_weight, "shift": shift, "steps_per_epoch": steps_per_epoch,
             "recipe": recipe.read_by(STAGE2, row.backbone),
         })  # fmt: skip
         self.micro_batches = recipe.stage2.micro_batches
         self.recipe, self.shift, self.ssl_weight, self.steps_per_epoch = recipe, shift, row.ssl_weight, steps_per_epoch
+        self.begun = PLATEAU * blind_loss(fakes)
         self.sign = -1 if recipe.findings.repel_teacher else 1
         self.detector = Detector(row.backbone, recipe)
         if weights:
@@ -160,6 +174,10 @@ class Detection(Stage):
         """Score validation clips for the history; no shift, as in testing."""
         batch = views(batch, self.recipe.clip)
         self.watch.update(self.detector(normalise(batch["video"])), batch["label"])
+
+    def has_finished(self) -> bool:
+        """By ``stage2.patience``: see :func:`tdd.training.validation.has_settled`."""
+        return has_settled(self.history, self.recipe.stage2.patience, self.begun)
 
     def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
         """AdamP: warm-up, then constant."""
@@ -200,14 +218,16 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     config, index = recipe.stage2, store.index
     seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *config.methods))
     labelled = usable(index[seen & (index["split"] == "train")], recipe)
-    labelled = labelled.loc[labelled.index.repeat(labelled["label"].map({0: config.real_repeats, 1: 1}))]
-    labelled = labelled.reset_index(drop=True)
+    labelled, times = with_few_labels(labelled, config.labelled_share)
     if config.pairs == NONE:
+        labelled = labelled.loc[labelled.index.repeat(times * labelled["label"].map({0: config.real_repeats, 1: 1}))]
+        labelled = labelled.reset_index(drop=True)
         clips, labels = len(labelled), labelled["label"].tolist()
         batches = EpochBatches(clips, config.batch_size, seed, config.micro_batches, labels)
         fakes = float(labelled["label"].mean()) * config.batch_size
     else:
-        batches = _pairs(labelled, config, seed)
+        batches = _pairs(labelled, times, config, seed)
+        labelled = pd.concat([labelled] * times, ignore_index=True)
         clips, fakes = 2 * batches.n_rows, config.batch_size / 2
     loaders = {"labelled": loader(DetectionClips(store, labelled, recipe, clean, raw), batches, recipe)}
     ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
@@ -222,8 +242,10 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     return TrainingClips(loaders, clips, batches.steps, shift, fakes / (config.batch_size + joined))
 
 
-def _pairs(labelled: pd.DataFrame, config: Stage2Config, seed: int) -> PairBatches:
-    """Batches of fakes, each beside its own real; says which fakes have none.
+def _pairs(labelled: pd.DataFrame, times: int, config: Stage2Config, seed: int) -> PairBatches:
+    """Batches of fakes, each beside its own real and ``times`` an epoch; says which fakes have none.
+
+    The rows are those of ``labelled``, put behind itself ``times`` times.
 
     Raises:
         TddError: fewer have one than a batch wants.
@@ -237,7 +259,9 @@ def _pairs(labelled: pd.DataFrame, config: Stage2Config, seed: int) -> PairBatch
             f"{alone} of {alone + len(pairs)} training fakes are not shown: stage2.pairs is {config.pairs}, and the "
             "real videos that they were made from are not in the store."
         )
-    lengths = labelled["frames"].tolist() if config.pairs == BY_DRAWS else None
+    n = len(labelled)
+    pairs = {fake + turn * n: real + turn * n for turn in range(times) for fake, real in pairs.items()}
+    lengths = labelled["frames"].tolist() * times if config.pairs == BY_DRAWS else None
     return PairBatches(pairs, config.batch_size, seed, config.micro_batches, lengths)
 
 
@@ -274,8 +298,13 @@ def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
         yield batch["video"]
 
 
+def blind_loss(fakes: float) -> float:
+    """BCE of a detector that knows nothing but the share of ``fakes`` in a batch: the entropy of that share, nats."""
+    return -(fakes * math.log(fakes) + (1 - fakes) * math.log(1 - fakes))
+
+
 def _plateau_check(row: Row, history: Sequence[Mapping[str, float]], fakes: float) -> dict[str, Any]:
-    blind = -(fakes * math.log(fakes) + (1 - fakes) * math.log(1 - fakes))
+    blind = blind_loss(fakes)
     last = history[-1]["bce"]
     sentence = (
         f"stage 2 of {row.label}: training BCE ends at {last:.3f} (a detector that knows the share of fakes alone: "
@@ -339,10 +368,16 @@ def detect(
     clips = training_clips(store, recipe, seed, bool(weights and row.ssl_weight), on_gpu(recipe.machine))
     evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
     torch.manual_seed(seed)
-    stage = Detection(row, recipe, clips.shift, clips.steps, weights)
+    validation = looked_at(store, recipe)
+    if recipe.stage2.patience and validation is None:
+        raise TddError(
+            f"stage2.patience is {recipe.stage2.patience}, and {store.folder} holds no validation videos of "
+            f"{FACEFORENSICS}, by which training would end; prepare them, or set it to 0."
+        )
+    stage = Detection(row, recipe, clips.shift, clips.steps, weights, clips.fakes)
     if stage.auxiliary and recipe.stage2.centre_targets != NONE:
         stage.auxiliary.measure_positions(_clean_reals(store, recipe))
-    fit(stage, clips.loaders, looked_at(store, recipe), recipe.stage2, recipe, run, report)
+    fit(stage, clips.loaders, validation, recipe.stage2, recipe, run, report)
 
     kept = calibration_of(stage.detector, store, recipe)
     metrics, kept = write_scores(stage.detector, store, recipe, run, kept)

@@ -32,6 +32,9 @@ FAKE_SOUND_ALONE = f"{FAKEAVCELEB}-RVFA-"
 SYNTHETIC_METHODS = (*FACEFORENSICS_METHODS, CELEB_DF_METHOD)
 """Methods that the synthetic benchmark has stand-ins for."""
 
+LIP_RETIMING = "LipRetiming"
+"""A forgery of the synthetic benchmark alone: the lips move at another speed, and nothing else differs from a real."""
+
 IDENTITIES = "identities"
 """Column of catalogs and of scores: who is seen, then whose face or motion was put in; empty where unknown."""
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from tdd.errors import TddError
 from tdd.machine.files import read_json
-from tdd.names import CELEB_DF, CELEB_DF_METHOD, FACEFORENSICS, FACEFORENSICS_METHODS, LRW, REAL, SPLITS
+from tdd.names import (
+    CELEB_DF,
+    CELEB_DF_METHOD,
+    FACEFORENSICS,
+    FACEFORENSICS_METHODS,
+    LIP_RETIMING,
+    LRW,
+    REAL,
+    SPLITS,
+)
 from tdd.preprocess.layouts import Video
 
 SYNTHETIC_MARK = "synth.json"
@@ -62,7 +71,8 @@ def _synthetic(mark: Path) -> dict[str, Counts]:
         return {
             LRW: _per_split([size[f"lrw_{split}"] for split in SPLITS], [REAL]),
             FACEFORENSICS: _per_split(
-                [2 * pairs for pairs in size["ff_pairs"]], [REAL, *(m for m in FACEFORENSICS_METHODS if m in methods)]
+                [2 * pairs for pairs in size["ff_pairs"]],
+                [REAL, *(m for m in (*FACEFORENSICS_METHODS, LIP_RETIMING) if m in methods)],
             ),
             CELEB_DF: {key: count for key, count in celeb.items() if count},
         }

@@ -22,6 +22,7 @@ from tdd.names import (
     FACEFORENSICS,
     FACEFORENSICS_METHODS,
     FAKEAVCELEB,
+    LIP_RETIMING,
     LRW,
     REAL,
     SPLITS,
@@ -128,7 +129,7 @@ def list_faceforensics(root: Path) -> Iterator[Video]:
     A pair [a, b] stands for the reals a and b and, in every method, the fakes a_b and b_a.
     """
     home = root / FACEFORENSICS
-    methods = [m for m in FACEFORENSICS_METHODS if (home / "manipulated_sequences" / m).is_dir()]
+    methods = [m for m in (*FACEFORENSICS_METHODS, LIP_RETIMING) if (home / "manipulated_sequences" / m).is_dir()]
     for split in SPLITS:
         listing = home / "splits" / f"{split}.json"
         pairs = parse_pairs(read_list(listing, PUBLISHED[FACEFORENSICS]), str(listing))

@@ -195,10 +195,28 @@ def _counts(recipe: Recipe, store: ClipStore) -> list[int]:
     )
 
 
+FEW = 0.1
+"""Share of the labelled people in the study of few labels."""
+
+
+def _few_labels(_recipe: Recipe, _store: ClipStore) -> Plan:
+    without = next(row for row in ROWS if row.id == "ssl_0.0")
+    full = (_PROPOSAL, replace(without, label="no auxiliary loss"), SCRATCH)
+    few = tuple(
+        replace(row, id=f"few_{row.id}", label=f"{row.label}, a tenth of the labels",
+                overrides={"stage2.labelled_share": FEW})
+        for row in full
+    )  # fmt: skip
+    pairs = ((PROPOSED.id, CONTROL), (without.id, CONTROL))
+    contrasts = (*((f"few_{first}", f"few_{second}") for first, second in pairs), *pairs)
+    return Plan("few-labels", "stage 1 where labels are few", (*full, *few, BASELINE), f"few_{CONTROL}", contrasts)
+
+
 STUDIES: dict[str, Callable[[Recipe, ClipStore], Plan]] = {
     "table": _table,
     "ssl-weight": _ssl_weight,
     "audit": _audit,
     "ablation": _ablation,
+    "few-labels": _few_labels,
 }
 """Name -> what makes the plan from a recipe and a clip store."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from tdd.metrics import newcombe_interval
 from tdd.records import paper
 from tdd.records.results import LOST, SYNTHETIC_SENTENCE, Study, of_listed
-from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, ranking
+from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, columns, ranking
 
 WIDTH = 118
 """Columns of the terminal table."""
@@ -122,6 +122,9 @@ class Report:
                 "a row, so the spread between training runs is not in it, and differences have no p-value."
             )
         said += self._over()
+        more = columns(self.study)[len(COLUMNS) :]
+        if more:
+            said.append(f"On {', '.join(more)} too: table.md has areas and differences, which count in the family.")
         if self.contrasts:
             said.append(self._difference_sentence(several))
             said += self._mixed()
@@ -135,7 +138,7 @@ class Report:
     def _over(self) -> list[str]:
         """Over what the intervals are, by column and row."""
         known, unknown, partly = [], [], defaultdict(list)
-        for name in COLUMNS:
+        for name in columns(self.study):
             counts = {
                 row.label: row.cells[name].targets
                 for row in self.rows

@@ -13,14 +13,19 @@ from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval, paire
 from tdd.names import SEEN_METHODS
 from tdd.records import paper
 from tdd.records.plans import BASELINE
-from tdd.records.results import TEST_SETS, Run, Study, on_test_set
+from tdd.records.results import EXTRA_SETS, TEST_SETS, Run, Study, on_test_set
 from tdd.records.targets import own_reals, shared_targets
 
 SEEN = "seen"
 """The column of the methods that stage 2 was trained on: the mean of their areas."""
 
 COLUMNS = (*paper.TEST_SETS, SEEN)
-"""The columns that a table shows; the methods by themselves are in its CSV and in a figure."""
+"""The columns that every table shows; the methods by themselves are in its CSV and in a figure."""
+
+
+def columns(study: Study) -> tuple[str, ...]:
+    """``COLUMNS``, and those of ``EXTRA_SETS`` that a row of the study has numbers on."""
+    return (*COLUMNS, *(name for name in EXTRA_SETS if any(name in row.cells for row in _plain_rows(study))))
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def contrasts(study: Study) -> tuple[Contrast, ...]:
     found = {
         (pair, column): difference
         for pair in study.contrasts
-        for column in COLUMNS
+        for column in columns(study)
         if (difference := _difference(study, *pair, column))
     }
     tested = {key: difference.p_value for key, difference in found.items() if difference.p_value is not None}
@@ -174,7 +179,7 @@ def contrasts(study: Study) -> tuple[Contrast, ...]:
         Contrast(
             *pair,
             f"{labels.get(pair[0], pair[0])} − {labels.get(pair[1], pair[1])}",
-            {column: found[pair, column] for column in COLUMNS if (pair, column) in found},
+            {column: found[pair, column] for column in columns(study) if (pair, column) in found},
         )
         for pair in study.contrasts
     ]
@@ -189,7 +194,7 @@ def ranking(values: Sequence[float | None]) -> list[int]:
 
 def _result_row(study: Study, name: str, published: paper.PaperRow | None) -> ResultRow:
     runs, usable = [run for run in study.runs if run.row == name], study.usable(name)
-    cells = {column: cell for column in (*TEST_SETS, SEEN) if (cell := _cell(usable, column))}
+    cells = {column: cell for column in (*TEST_SETS, SEEN, *EXTRA_SETS) if (cell := _cell(usable, column))}
     failed = any(run.problem.startswith("failed") for run in runs)
     state = "" if usable else "failed" if failed else "refused" if any(run.record for run in runs) else "missing"
     recorded = next((run.record["row"]["label"] for run in runs if run.record), name)

@@ -10,7 +10,7 @@ from tdd.names import SEEN_METHODS
 from tdd.records.results import TEST_SETS, Study, compared_with, listed_in, load_study, made_with, on_test_set
 from tdd.report.formats import contrasts_frame, to_frame, to_latex, to_markdown
 from tdd.report.report import Report
-from tdd.report.table import SEEN, contrasts, result_rows
+from tdd.report.table import COLUMNS, SEEN, columns, contrasts, result_rows
 
 
 def make_report(study: Study) -> Report:
@@ -18,7 +18,7 @@ def make_report(study: Study) -> Report:
     counts: dict[str, tuple[int, int]] = {}
     scored = next((run.videos for run in study.runs if run.videos is not None and not run.problem), None)
     if scored is not None:
-        for name in TEST_SETS:
+        for name in (*TEST_SETS, *columns(study)[len(COLUMNS) :]):
             labels = on_test_set(scored, name)["label"]
             counts[name] = int((labels == 0).sum()), int((labels == 1).sum())
         # The methods share one set of reals.
@@ -29,7 +29,8 @@ def make_report(study: Study) -> Report:
 def _listed(study: Study) -> dict[str, tuple[int, int]]:
     """Real and fake test videos on the data sets' lists, by column, as the first run that knows them has it."""
     known = next((run for run in study.runs if run.record.get("listed") and not run.problem), None)
-    found = {name: counts for name in TEST_SETS if known and (counts := listed_in(known, name))}
+    names = (*TEST_SETS, *columns(study)[len(COLUMNS) :])
+    found = {name: counts for name in names if known and (counts := listed_in(known, name))}
     seen = [found[name] for name in SEEN_METHODS if name in found]
     return found | ({SEEN: (seen[0][0], sum(fakes for _, fakes in seen))} if seen else {})
 

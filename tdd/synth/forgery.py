@@ -4,6 +4,9 @@ A forgery starts from a clean render of the person a perfect forgery would show:
 speaking with the source's mouth. Artefacts, scaled by strength, then alter the inside of a mask of that same render.
 At strength 0 nothing is altered, so a forgery is then just another real video.
 
+One more forgery is no stand-in for a method: in ``LipRetiming`` the lips alone speak at a speed that runs on and halts,
+and the face is drawn anew with them, so that the movement of the mouth is all the evidence there is.
+
 Artefacts change what moves with what, and not how much moves, for else a detector could count change and know nothing
 of faces (measured by benchmarks/shortcuts.py). So the parts of a forged face turn away from the camera's shake without
 moving more; exposure and focus turn away from the camera's without varying more; a late mouth moves as much as one in
@@ -17,28 +20,26 @@ arXiv 1901.08971), FaceShifter (Li et al., 2019, arXiv 1912.13457) and Celeb-DF 
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter, shift
+from scipy.ndimage import gaussian_filter, map_coordinates, shift
 
 from tdd.errors import TddError
-from tdd.names import SYNTHETIC_METHODS
+from tdd.names import LIP_RETIMING
 from tdd.synth import artefacts
 from tdd.synth.camera import Scene
 from tdd.synth.handling import Handling, Unrest, defocused, draw_handling
 from tdd.synth.identity import Identity, swap_identity
 from tdd.synth.motion import Motion, smooth_noise
 from tdd.synth.render import Rendered, render
-
-if TYPE_CHECKING:
-    from tdd.synth.visemes import MouthTrack
+from tdd.synth.visemes import MouthTrack
 
 SWAPS = ("Deepfakes", "FaceSwap", "FaceShifter", "Celeb-DF")
 SEAM_KNOTS = 12  # points around the mask whose jitter is interpolated
 SEAM_TIME = 2.0  # frames over which that jitter is correlated
 SLIP = 5.0  # how far false detail slips over the face, in shakes of the camera, and at right angles to them
+PACE_TIME = 3.0  # frames over which the speed of re-timed lips is correlated
 SEVERITY = (0.4, 1.6)  # range of the factor that makes some videos of a method easier than others
 
 
@@ -67,6 +68,7 @@ class Amplitudes:
     mismatch: float = 0.0  # exponent of the pull towards the source's skin tone
     seam: float = 0.0  # jitter of the mask's outline
     lag: float = 0.0  # frames by which the mouth comes late
+    pace: float = 0.0  # standard deviation of the logarithm of the speed at which the mouth moves
 
 
 # benchmarks/shortcuts.py holds them to areas of 0.60 for any one trivial number, and 0.65 for all of a view.
@@ -94,6 +96,7 @@ AMPLITUDES: dict[str, Amplitudes] = {
     "Celeb-DF": Amplitudes(
         "face", feather=0.14, shake=2.2, sway=1.6, flicker=0.8, parts=2.0, blur=0.25, swim=0.064, tint=0.3
     ),
+    LIP_RETIMING: Amplitudes("mouth", feather=0.07, pace=0.8),
 }
 
 
@@ -123,22 +126,45 @@ def forge(
     """Forge the video of `target` with `source`.
 
     Swaps keep the target's motion, `mouth` and outer head and take the source's inner face; reenactments (Face2Face,
-    NeuralTextures) keep the person and take `source_mouth`. `amplitudes` replaces the method's own. Frames are clean:
-    pass them to `camera.shoot` like real ones. Raises TddError for an unknown method or a negative strength.
+    NeuralTextures) keep the person and take `source_mouth`; LipRetiming keeps all but the times of the person's own
+    mouth. `amplitudes` replaces the method's own. Frames are clean: pass them to `camera.shoot` like real ones. Raises
+    TddError for an unknown method or a negative strength.
     """
-    if method not in SYNTHETIC_METHODS:
-        raise TddError(f"unknown forgery {method!r}; choose one of {', '.join(SYNTHETIC_METHODS)}")
+    if method not in AMPLITUDES:
+        raise TddError(f"unknown forgery {method!r}; choose one of {', '.join(AMPLITUDES)}")
     if not strength >= 0:
         raise TddError(f"the strength of a forgery is zero or positive, not {strength}")
-    if method in SWAPS:
+    severity = strength * rng.uniform(*SEVERITY)
+    amount = _scaled(amplitudes or AMPLITUDES[method], severity)
+    if method == LIP_RETIMING:
+        mouth = retimed(mouth, rng, amount.pace)
+        clean = _clean(target, scene, motion, mouth, size)
+    elif method in SWAPS:
         clean = _clean(swap_identity(target, source), scene, motion, mouth, size)
     else:
         clean = _clean(target, scene, motion, source_mouth, size)
         mouth = source_mouth
-    severity = strength * rng.uniform(*SEVERITY)
-    amount = _scaled(amplitudes or AMPLITUDES[method], severity)
     tone = np.array(source.outer.skin) / np.array(target.outer.skin)
     return _Retoucher(rng, clean, amount, scene.unrest, handling, motion, mouth, tone, severity).video()
+
+
+def retimed(mouth: MouthTrack, rng: np.random.Generator, pace: float) -> MouthTrack:
+    """The same way of the mouth, from its first place to its last, at a speed that changes.
+
+    Args:
+        mouth: tracks of shape (T,).
+        rng: of the speeds.
+        pace: standard deviation of the logarithm of the speed; at 0 the track is as it was.
+    """
+    tracks = [np.asarray(track, np.float32) for track in vars(mouth).values()]
+    last = len(tracks[0]) - 1
+    if not pace or last < 1:
+        return mouth
+    times = np.append(0.0, np.cumsum(np.exp(pace * smooth_noise(rng, last, PACE_TIME))))
+    times *= last / times[-1]
+    # Cubic, for straight lines between frames would take from the mouth's way.
+    moved = (map_coordinates(track, [times], order=3, mode="nearest") for track in tracks)
+    return MouthTrack(*(np.clip(track, 0, 1) for track in moved))
 
 
 @lru_cache(maxsize=2)  # one swap and one reenactment of a target: its other methods start from the same frames
@@ -148,7 +174,7 @@ def _clean(identity: Identity, scene: Scene, motion: Motion, mouth: "MouthTrack"
 
 def _scaled(a: Amplitudes, k: float) -> Amplitudes:
     angles = ("shake", "sway", "flicker", "drift", "hunt")
-    others = ("blur", "mismatch", "seam", "lag", "swim")
+    others = ("blur", "mismatch", "seam", "lag", "swim", "pace")
     # Beyond pi a track turns back to the camera's: more strength would be less.
     scaled = {name: min(getattr(a, name) * k, np.pi) for name in angles}
     return replace(a, **scaled, **{name: getattr(a, name) * k for name in others})

@@ -10,7 +10,16 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from tdd.names import CELEB_DF, CELEB_DF_METHOD, FACEFORENSICS, FACEFORENSICS_METHODS, LRW, SPLITS, SYNTHETIC_METHODS
+from tdd.names import (
+    CELEB_DF,
+    CELEB_DF_METHOD,
+    FACEFORENSICS,
+    FACEFORENSICS_METHODS,
+    LIP_RETIMING,
+    LRW,
+    SPLITS,
+    SYNTHETIC_METHODS,
+)
 from tdd.synth.sizes import SynthSize
 from tdd.synth.speech import words_of
 
@@ -28,7 +37,7 @@ class Task:
         n_frames: T, frames at 25 per second.
         domain: ``studio`` or ``celebrity``: people, cameras and places to draw from.
         word: the word said in the middle; empty for running speech without sound in the file.
-        method: one of ``SYNTHETIC_METHODS``; empty for a real video.
+        method: one of ``SYNTHETIC_METHODS``, or ``LipRetiming``; empty for a real video.
         source: id of the person whose face or expression is put in.
         source_footage: id of the source's footage.
     """
@@ -71,7 +80,8 @@ def plan_benchmark(
     words = words_of(language, size.words)
     tasks = _lrw(size, seed, words)
     for number, _ in enumerate(ff_names(size)):
-        tasks += _ff_target(size, seed, number, [method for method in FACEFORENSICS_METHODS if method in methods])
+        forged = [method for method in (*FACEFORENSICS_METHODS, LIP_RETIMING) if method in methods]
+        tasks += _ff_target(size, seed, number, forged)
     return tasks + (_celeb(size, seed) if CELEB_DF_METHOD in methods else [])
 
 

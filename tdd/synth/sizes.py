@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from tdd.errors import TddError
+from tdd.names import LIP_RETIMING, SYNTHETIC_METHODS
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class SynthSize:
         celeb_real: videos of celebrities in the test list (label 1).
         youtube_real: videos of other people in the test list (label 1).
         celeb_fake: swaps in the test list (label 0).
+        methods: forgeries that this size is made with where nothing else is said.
 
     Raises:
         TddError: a count makes no data set.
@@ -45,6 +47,7 @@ class SynthSize:
     youtube_real: int
     celeb_fake: int
     lrw_frames: int = 29
+    methods: tuple[str, ...] = SYNTHETIC_METHODS
 
     def __post_init__(self) -> None:
         if self.image_px < 64 or self.image_px % 2:
@@ -62,8 +65,9 @@ class SynthSize:
             raise TddError(f"lrw_speakers is {self.lrw_speakers}; a split with clips needs at least 1 speaker.")
 
     def as_dict(self) -> dict[str, object]:
-        """The fields as JSON holds them (tuples become lists)."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """The counts as JSON holds them (tuples become lists)."""
+        counts = {key: value for key, value in asdict(self).items() if key != "methods"}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in counts.items()}
 
 
 SIZES: dict[str, SynthSize] = {
@@ -97,6 +101,22 @@ SIZES: dict[str, SynthSize] = {
         youtube_real=16,
         celeb_fake=40,
     ),
+    "study": SynthSize(  # learns from as much as demo, and is tested on as much as the paper
+        name="study",
+        image_px=160,
+        words=60,
+        lrw_train=600,
+        lrw_val=96,
+        lrw_test=4,
+        lrw_speakers=(60, 16, 4),
+        ff_pairs=(24, 70, 70),
+        ff_frames=(44, 48),
+        celeb_people=59,
+        celeb_real=108,
+        youtube_real=70,
+        celeb_fake=340,
+        methods=(*SYNTHETIC_METHODS, LIP_RETIMING),
+    ),
     "full": SynthSize(
         name="full",
         image_px=256,
@@ -113,7 +133,8 @@ SIZES: dict[str, SynthSize] = {
         celeb_fake=340,
     ),
 }
-"""``tiny`` for tests (seconds), ``demo`` for the main job (minutes), ``full`` with the official counts (hours)."""
+"""``tiny`` for tests (seconds), ``demo`` for the main job (minutes), ``study`` with the official numbers of validation
+and test videos (as long again), ``full`` with all official counts (hours)."""
 
 
 def size_of(size: str | SynthSize) -> SynthSize:

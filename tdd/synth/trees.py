@@ -12,7 +12,7 @@ from tdd import __version__
 from tdd.errors import TddError
 from tdd.machine.files import check_space, check_writable, read_json, remove_partials, write_atomically, write_json
 from tdd.machine.parallel import parallel_map
-from tdd.names import CELEB_DF, FACEFORENSICS, LRW, SYNTHETIC_METHODS
+from tdd.names import CELEB_DF, FACEFORENSICS, LIP_RETIMING, LRW, SYNTHETIC_METHODS
 from tdd.synth import espeak
 from tdd.synth.filming import Studio, film
 from tdd.synth.plan import (
@@ -47,7 +47,7 @@ def write_benchmark(
     seed: int = 0,
     *,
     strength: float = 1.0,
-    methods: Sequence[str] = SYNTHETIC_METHODS,
+    methods: Sequence[str] | None = None,
     language: str = "en",
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -58,10 +58,11 @@ def write_benchmark(
 
     Args:
         out: folder to write to; made if missing.
-        size: ``tiny``, ``demo``, ``full``, or counts of your own.
+        size: ``tiny``, ``demo``, ``study``, ``full``, or counts of your own.
         seed: of every draw.
         strength: of the artefacts of forgery: 1 is the calibrated default, at 0 a fake is just another real video.
-        methods: forgeries to make, from ``SYNTHETIC_METHODS``; without ``Celeb-DF`` that whole data set is left out.
+        methods: forgeries to make, from ``SYNTHETIC_METHODS`` and ``LipRetiming``; without ``Celeb-DF`` that whole data
+            set is left out; ``None`` takes the size's own.
         language: ``en`` or ``ko``.
         workers: processes; ``None`` takes one for each processor, 1 works in this process.
         progress: called with the number of complete videos and of all videos.
@@ -74,6 +75,7 @@ def write_benchmark(
             too small, espeak-ng is missing, or a video could not be made.
     """
     out, counts = Path(out), size_of(size)
+    methods = counts.methods if methods is None else methods
     settings = _settings(counts, seed, strength, methods, language)
     tasks = plan_benchmark(counts, seed, methods, language)
     settings["plan_sha256"] = plan_sha(tasks)
@@ -96,15 +98,16 @@ def write_benchmark(
 
 
 def _settings(size: SynthSize, seed: int, strength: float, methods: Sequence[str], language: str) -> dict[str, object]:
-    unknown = [method for method in methods if method not in SYNTHETIC_METHODS]
+    known = (*SYNTHETIC_METHODS, LIP_RETIMING)
+    unknown = [method for method in methods if method not in known]
     if unknown:
-        raise TddError(f"method {unknown[0]!r} is unknown; the benchmark forges {', '.join(SYNTHETIC_METHODS)}.")
+        raise TddError(f"method {unknown[0]!r} is unknown; the benchmark forges {', '.join(known)}.")
     if not (math.isfinite(strength) and strength >= 0):
         raise TddError(f"strength is {strength}; give a number from 0 (no artefact) up, 1 being the default.")
     if seed < 0:
         raise TddError(f"seed is {seed}; give a whole number from 0 up.")
     # In a fixed order: the same methods in another are no other settings.
-    chosen = [method for method in SYNTHETIC_METHODS if method in methods]
+    chosen = [method for method in known if method in methods]
     return {
         "what": "synthetic benchmark of tdd: drawn faces, stand-ins for forgeries",
         "version": __version__,

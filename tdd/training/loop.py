@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from traceback import clear_frames
 from typing import Any, Protocol
@@ -108,6 +109,10 @@ class Stage(nn.Module):
         """Show a batch of validation clips to the watch."""
         raise NotImplementedError
 
+    def has_finished(self) -> bool:
+        """Whether training ends before its last epoch; asked before each, with the history so far."""
+        return False
+
     def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
         """The optimiser, and the schedule of its rates."""
         raise NotImplementedError
@@ -194,7 +199,7 @@ def fit(
             holder.load_state_dict(point[name])
     steps, parts = len(leader) // config.micro_batches, config.micro_batches
 
-    for epoch in range(len(stage.history), config.epochs):
+    for epoch in takewhile(lambda _: not stage.has_finished(), range(len(stage.history), config.epochs)):
         stage.train()
         for index, batch in enumerate(on_device(_epoch(loaders, epoch), fabric.device)):
             try:
@@ -217,7 +222,8 @@ def fit(
             stage.eval()
             _validate(model, validation, fabric)
         _tell(stage.close_epoch(epoch, bare.param_groups[0]["lr"]), stage.history, run)
-        if leads() and ((epoch + 1) % machine.checkpoint_epochs == 0 or epoch + 1 == config.epochs):
+        due = (epoch + 1) % machine.checkpoint_epochs == 0 or epoch + 1 == config.epochs or stage.has_finished()
+        if leads() and due:
             kept = {name: holder.state_dict() for name, holder in states.items()}
             save_point(run / RESUME, identity, kept | {"history": stage.history})
     if fabric.device.type != "cpu":

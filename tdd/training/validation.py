@@ -1,4 +1,7 @@
-"""What stage 2 is seen to do on validation videos while it trains. Nothing is chosen by it."""
+"""What stage 2 is seen to do on validation videos while it trains.
+
+Nothing is chosen by it, but for the epoch after which a training ends where ``stage2.patience`` asks for that.
+"""
 
 from __future__ import annotations
 
@@ -41,3 +44,19 @@ class ValidationScores:
     def new_warnings(self, history: Sequence[Mapping[str, float]]) -> list[str]:  # noqa: ARG002
         """Nothing: what a low area means is for the reader to say."""
         return []
+
+
+def has_settled(history: Sequence[Mapping[str, float]], patience: int, begun: float) -> bool:
+    """Whether validation has stopped to rise: ``patience`` epochs, one after the other, without a higher ``val_auc``.
+
+    Epochs count from the first whose training BCE lies below ``begun``: before it the detector knows nothing, and its
+    area moves by chance.
+
+    Args:
+        history: one dictionary an epoch, with ``bce`` and ``val_auc``.
+        patience: epochs; 0: never.
+        begun: nats.
+    """
+    first = next((number for number, epoch in enumerate(history) if epoch["bce"] < begun), len(history))
+    areas = [epoch["val_auc"] for epoch in history[first:] if "val_auc" in epoch]
+    return bool(patience and areas) and len(areas) - 1 - areas.index(max(areas)) >= patience
