@@ -103,7 +103,7 @@ def _add_prepare(parsers: Any) -> None:
 
 def _add_study(parsers: Any) -> None:
     study = parsers.add_parser("study", help="train and score the rows of a study on a clip store")
-    study.add_argument("name", metavar="NAME", help="table, ssl-weight, audit or ablation")
+    study.add_argument("name", metavar="NAME", help="table, ssl-weight, audit, ablation or few-labels")
     study.add_argument("--store", type=Path, required=True, help="folder of the clip store")
     study.add_argument("--out", type=Path, required=True, help="folder of all runs; studies in one folder share them")
     _add_recipe(study, "--recipe")

@@ -101,6 +101,25 @@ def test_a_file_of_differences_is_a_recipe(tmp_path):
     assert (recipe.name, recipe.stage2.epochs, recipe.stage2.methods) == ("mine", 7, ("Deepfakes",))
 
 
+def test_a_recipe_may_differ_from_another_than_the_papers(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: demo\nstage2: {epochs: 7, optimiser: {weight_decay: 0.5}}", encoding="utf-8")
+    mine, demo = load_recipe(path), load_recipe("demo")
+    assert (mine.name, mine.stage2.epochs, mine.stage2.optimiser.weight_decay) == ("mine", 7, 0.5)
+    kept = dataclasses.replace(mine.stage2, epochs=demo.stage2.epochs, optimiser=demo.stage2.optimiser)
+    assert dataclasses.replace(mine, name="demo", stage2=kept) == demo
+    assert mine.stage2.optimiser.learning_rate == demo.stage2.optimiser.learning_rate
+    further = tmp_path / "further.yaml"
+    further.write_text(f"base: {path}\nstage1: {{clips: 40}}", encoding="utf-8")
+    assert (load_recipe(further).stage1.clips, load_recipe(further).stage2) == (40, mine.stage2)
+    path.write_text(f"base: {further}", encoding="utf-8")
+    with pytest.raises(TddError, match="is its own base"):
+        load_recipe(path)
+    path.write_text("base: demonstration", encoding="utf-8")
+    with pytest.raises(TddError, match="Unknown recipe 'demonstration'"):
+        load_recipe(path)
+
+
 def test_settings_change_a_recipe_and_its_name_unless_they_are_the_machines():
     changed = load_recipe("demo", ["machine.workers=3", "machine.precision = bf16-mixed"])
     assert (changed.machine.workers, changed.machine.precision, changed.name) == (3, "bf16-mixed", "demo")

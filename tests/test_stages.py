@@ -264,6 +264,60 @@ def test_stage_2_scores_validation_videos_after_each_epoch_and_says_whether_it_l
     assert looked_at(some, changed(RECIPE, "stage2", validation_videos=0)) is None
 
 
+def test_stage_2_ends_where_validation_settles_and_goes_on_from_there_to_the_same_end(stage1, tmp_path, monkeypatch):
+    """With what a detector knows at once counted as learned, the third epoch without a rise is the last."""
+    some = random_store(tmp_path / "store", val=3)
+    monkeypatch.setattr("tdd.detect.PLATEAU", 99.0)
+    monkeypatch.setattr("tdd.detect.ValidationScores.compute", lambda _: {"val_auc": 0.5, "val_bce": 1.0})
+    recipe = changed(RECIPE, "stage2", epochs=9, patience=3)
+    whole = detect(some, ROWS["ssl_0.0"], recipe, tmp_path / "whole", stage1[0])
+    assert [entry["epoch"] for entry in whole["history"]] == [0, 1, 2, 3]
+    with monkeypatch.context() as patch:  # stopped between the last resume point and the record
+        patch.setattr("tdd.detect.write_scores", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            detect(some, ROWS["ssl_0.0"], recipe, tmp_path / "again", stage1[0])
+    again = detect(some, ROWS["ssl_0.0"], recipe, tmp_path / "again", stage1[0])
+    assert again["history"] == whole["history"]
+    one, two = (import_weights(tmp_path / name, "stage2", "cnn_gru_attention").parts for name in ("whole", "again"))
+    for part in one:
+        assert all(torch.equal(tensor, two[part][name]) for name, tensor in one[part].items())
+
+
+def test_an_end_by_validation_wants_validation_videos(store, stage1, tmp_path):
+    with pytest.raises(TddError, match=r"holds no validation videos of .*, by which training would end"):
+        detect(store, ROWS["ssl_0.0"], changed(RECIPE, "stage2", patience=3), tmp_path / "run", stage1[0])
+    with pytest.raises(TddError, match="patience wants validation_videos"):
+        changed(RECIPE, "stage2", patience=3, validation_videos=0)
+
+
+@pytest.mark.parametrize("pairs", ["none", "draws"])
+def test_few_labels_are_whole_people_in_an_epoch_as_long(store, pairs):
+    recipe = changed(RECIPE, "stage2", pairs=pairs, real_per_labelled=0.0)
+    whole, few = (training_clips(store, changed(recipe, "stage2", labelled_share=x), 0) for x in (1.0, 1 / 3))
+    tables = [clips.loaders["labelled"].dataset.table for clips in (whole, few)]
+    people = [{name for names in table["identities"].str.split() for name in names} for table in tables]
+    assert people == [{f"train{k}" for k in range(6)}, {"train0", "train1"}]
+    assert (few.clips, few.steps, few.fakes) == (whole.clips, whole.steps, pytest.approx(whole.fakes))
+    shown = [part["row"].tolist() for part in few.loaders["labelled"]]
+    videos = tables[1]["video_id"].iloc[[row for rows in shown for row in rows]]
+    assert (
+        videos[~videos.str.contains("/real/")].value_counts().between(2, 3).all()
+    )  # the last, smaller batch is dropped
+    if pairs == "draws":
+        times = [(a, b) for rows in shown for a, b in zip(rows[::2], rows[1::2], strict=True)]
+        names = tables[1]["identities"].str.split().str[0]
+        assert all(names.iloc[fake] == names.iloc[real] for fake, real in times)
+
+
+def test_few_labels_want_to_know_who_is_seen(store):
+    unnamed = copy.copy(store)
+    unnamed.index = store.index.assign(identities="")
+    with pytest.raises(TddError, match=r"labelled_share is 0\.1, a share of the people .* is not known"):
+        training_clips(unnamed, changed(RECIPE, "stage2", labelled_share=0.1), 0)
+    with pytest.raises(TddError, match="above 0 and up to 1"):
+        changed(RECIPE, "stage2", labelled_share=0.0)
+
+
 def test_the_logit_shift_follows_the_batches(store):
     clips = training_clips(store, RECIPE, 0)
     labels = torch.cat([part["label"] for e in range(40) for part in _epoch(clips.loaders, e)])

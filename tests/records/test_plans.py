@@ -1,4 +1,4 @@
-"""The plans of the four studies, on stores of several sizes."""
+"""The plans of the studies, on stores of several sizes."""
 
 import dataclasses
 
@@ -138,13 +138,23 @@ def test_the_ablation_has_a_row_for_every_other_value_of_a_switch(recipe, names,
         ({"stage1.clips": "a"}, "int"),
     ],
 )
+def test_few_labels_differ_from_the_whole_in_nothing_else():
+    rows = {row.id: row for row in plan_study("few-labels", DEMO, LRW).rows}
+    for name in ("ssl_0.3", "ssl_0.0", "scratch"):
+        few, whole = rows[f"few_{name}"].recipe(DEMO), rows[name].recipe(DEMO)
+        assert few.stage2.labelled_share == 0.1 and whole.stage2.labelled_share == 1
+        assert dataclasses.replace(few, stage2=whole.stage2) == whole
+        assert dataclasses.replace(few.stage2, labelled_share=1.0) == whole.stage2
+        assert stage1_digest(few, "cnn_gru_attention") == stage1_digest(whole, "cnn_gru_attention")
+
+
 def test_overrides_that_no_setting_has_are_refused(changes, words):
     with pytest.raises(TddError, match=words):
         override(PAPER, changes)
 
 
 def test_unknown_studies_and_rows_are_refused():
-    with pytest.raises(TddError, match="no study 'tables'; the studies are: table, ssl-weight, audit, ablation"):
+    with pytest.raises(TddError, match="no study 'tables'; the studies are: table, ssl-weight, audit, ablation, few"):
         plan_study("tables", PAPER, LRW)
     with pytest.raises(TddError, match=r"Unknown row 'A9'; the rows are: ssl_0\.3, A1"):
         plan_study("audit", PAPER, LRW, ["A9", "A1"])

@@ -10,17 +10,19 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from tdd.cli import main
+from tdd.config import load_recipe
 from tdd.errors import TddError
 from tdd.metrics import compare_mean_areas, holm, video_scores
 from tdd.names import SEEN_METHODS
 from tdd.records import paper
-from tdd.records.plans import TABLE
-from tdd.records.results import SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
+from tdd.records.plans import STUDIES, TABLE
+from tdd.records.results import EXTRA_SETS, SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
 from tdd.records.summary import write_summary
 from tdd.report.formats import _latex
 from tdd.report.report import WIDTH
 from tdd.report.table import ranking, result_rows
 from tdd.report.write import write_report
+from tdd.synth.sizes import SIZES
 from tests.fake_study import ROWS, edit_json, write_stage1, write_study
 
 
@@ -441,6 +443,41 @@ def test_the_written_statement_is_what_is_run_and_reported():
     assert [tuple(pair) for pair in stated["contrasts"]] == list(paper.CONTRASTS) == list(TABLE.contrasts)
     assert {name for pair in paper.CONTRASTS for name in pair} <= {row.id for row in TABLE.rows}
     assert stated["study"] == TABLE.name and set(stated["test_sets"]) == {*paper.TEST_SETS, "seen"}
+
+
+def test_the_statement_of_the_large_study_is_what_is_run():
+    text = (Path(__file__).parents[2] / "benchmarks/studies/study.md").read_text(encoding="utf-8")
+    stated = yaml.safe_load(text.split("---")[1])
+    assert set(stated["study"]) == set(STUDIES) == set(stated["seeds"])
+    few = STUDIES["few-labels"](None, None)
+    assert [tuple(pair) for pair in stated["few-labels"]] == list(few.contrasts)
+    assert {name for pair in few.contrasts for name in pair} <= {row.id for row in few.rows}
+    assert set(stated["test_sets"]) == {*paper.TEST_SETS, "seen", *EXTRA_SETS}
+    assert stated["size"] in SIZES and load_recipe(stated["recipe"]).stage2.patience == 3
+
+
+def test_a_test_set_of_the_benchmark_alone_is_shown_and_counted_where_a_study_has_it(tmp_path):
+    plain = write_study(tmp_path / "plain", seeds=(0, 1), rows=("csn", "ssl_0.3"), contrasts=[["ssl_0.3", "csn"]])
+    report = write_report(plain)
+    assert "LipRetiming" not in "".join(path.read_text() for path in report.files)
+    study = write_study(tmp_path / "more", seeds=(0, 1), rows=("csn", "ssl_0.3"), contrasts=[["ssl_0.3", "csn"]])
+    for path in study.glob("stage2/*/clip_logits.csv"):
+        clips = pd.read_csv(path)
+        lips = clips[clips["method"] == "Deepfakes"].assign(method="LipRetiming")
+        lips = lips.assign(video_id=lips["video_id"].str.replace("Deepfakes", "LipRetiming"), logit=-lips["logit"])
+        pd.concat([clips, lips]).to_csv(path, index=False)
+    report = write_report(study)
+    found = report.contrasts[0].differences
+    assert list(found) == ["FaceShifter", "Celeb-DF-v2", "seen", "LipRetiming"]
+    ps = [difference.p_value for difference in found.values()]
+    assert [difference.p_holm for difference in found.values()] == pytest.approx(list(holm(ps)))
+    assert "Holm over the 4 tests" in " ".join(report.to_text().split())
+    table = pd.read_csv(study / "report/table.csv").set_index(["row", "test_set"])
+    videos = scores(study, "csn", "LipRetiming", 0)
+    one = float(table.loc[("csn", "LipRetiming"), "per_seed_percent"].split()[0])
+    assert one == pytest.approx(100 * roc_auc_score(videos["label"], videos["logit"]), abs=1e-3)
+    assert table.loc[("csn", "LipRetiming"), ["reals", "fakes"]].tolist() == [30, 30]
+    assert "| LipRetiming |" in report.files[0].read_text()
 
 
 def test_one_seed_has_no_p_value(tmp_path):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from tdd.errors import TddError
 from tdd.metrics.trivial import TRIVIAL_STATISTICS, trivial_statistics
-from tdd.names import SYNTHETIC_METHODS
+from tdd.names import LIP_RETIMING, SYNTHETIC_METHODS
 from tdd.synth.camera import draw_scene
-from tdd.synth.forgery import AMPLITUDES, SWAPS, Amplitudes, Forged, _error, _Retoucher, forge
+from tdd.synth.forgery import AMPLITUDES, SWAPS, Amplitudes, Forged, _error, _Retoucher, forge, retimed
 from tdd.synth.handling import Handling, Unrest, draw_handling
 from tdd.synth.identity import draw_identity, swap_identity
 from tdd.synth.motion import draw_motion
@@ -132,7 +133,55 @@ def test_severity_varies_between_videos_of_a_method() -> None:
 
 
 def test_every_method_has_amplitudes_of_its_own() -> None:
-    assert set(AMPLITUDES) == set(SYNTHETIC_METHODS) and len(set(AMPLITUDES.values())) == len(SYNTHETIC_METHODS)
+    assert set(AMPLITUDES) == {*SYNTHETIC_METHODS, LIP_RETIMING} and len(set(AMPLITUDES.values())) == len(AMPLITUDES)
+
+
+def spoken(frames: int = 60) -> MouthTrack:
+    """A mouth that opens and shuts as fast as in speech, about four times a second."""
+    time = np.arange(frames) / 25
+    tracks = [0.5 + 0.4 * np.sin(2 * np.pi * (3 + k / 3) * time + k) for k in range(5)]
+    return MouthTrack(*(track.astype(np.float32) for track in tracks))
+
+
+def test_re_timed_lips_go_their_own_way_at_another_speed() -> None:
+    """Each place is one of the track's own at a time that only moves on, from the first to the last."""
+    own = spoken()
+    fine = np.linspace(0, 59, 5901)
+    way = np.stack([map_coordinates(track, [fine], order=3) for track in vars(own).values()])
+    speeds = []
+    for seed in range(5):
+        moved = np.stack(list(vars(retimed(own, np.random.default_rng(seed), 0.8)).values()))
+        assert moved.shape == (5, 60)
+        np.testing.assert_allclose(moved[:, [0, -1]], way[:, [0, -1]], atol=1e-4)
+        times = fine[[np.abs(way - place[:, None]).sum(0).argmin() for place in moved.T]]
+        assert np.abs(way[:, np.searchsorted(fine, times)] - moved).max() < 0.02
+        assert (np.diff(times) > 0).all()
+        speeds.append(np.diff(times))
+    logs = np.log(np.concatenate(speeds))
+    assert 0.5 < logs.std() < 1.1
+
+
+def test_lips_of_the_own_speed_are_the_same() -> None:
+    own = spoken()
+    assert retimed(own, np.random.default_rng(0), 0.0) is own
+
+
+def test_a_face_with_re_timed_lips_differs_from_a_real_one_below_the_nose_alone() -> None:
+    rng = np.random.default_rng(0)
+    person, scene, motion = draw_identity(rng), draw_scene(rng, SIZE), draw_motion(rng, FRAMES)
+    handling = draw_handling(rng, scene.unrest, FRAMES)
+    own = spoken(FRAMES)
+    real = render(person, scene, motion, own, SIZE)
+
+    def made(strength: float) -> Forged:
+        draws = np.random.default_rng(1)
+        return forge(LIP_RETIMING, draws, person, person, scene, motion, own, track(2), SIZE, handling, strength)
+
+    np.testing.assert_array_equal(made(0.0).frames, real.frames)
+    change = np.abs(made(1.0).frames.astype(int) - real.frames).max(-1)
+    for frame, points in zip(change, real.landmarks, strict=True):
+        assert frame[: int(points[27:31, 1].mean())].max() == 0  # above the nose's tip nothing moves otherwise
+    assert change.max() > 40
 
 
 def test_bad_input_is_refused() -> None:

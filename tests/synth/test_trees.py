@@ -1,14 +1,17 @@
 import hashlib
 import json
 import shutil
-from collections import namedtuple
+from collections import Counter, namedtuple
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tdd.data.video import read_audio, read_video
 from tdd.errors import TddError
-from tdd.names import FACEFORENSICS_METHODS
+from tdd.names import FACEFORENSICS, FACEFORENSICS_METHODS
+from tdd.preprocess.expected import count_videos, expected_counts
+from tdd.preprocess.layouts import list_faceforensics
 from tdd.synth import filming, trees
 from tdd.synth.filming import read_masks
 from tdd.synth.plan import plan_benchmark, rng_of
@@ -328,7 +331,7 @@ def test_the_estimate_of_disk_space_is_an_upper_bound(tree):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"size": "huge"}, "size 'huge' is unknown; choose one of tiny, demo, full"),
+        ({"size": "huge"}, "size 'huge' is unknown; choose one of tiny, demo, study, full"),
         ({"methods": ("Deepfake",)}, "method 'Deepfake' is unknown; the benchmark forges Deepfakes, FaceSwap"),
         ({"language": "fr"}, "language 'fr' is unknown"),
         ({"strength": -1.0}, "strength is -1.0"),
@@ -366,3 +369,23 @@ def test_korean_and_strength_zero(tmp_path):
     assert mp4s(out / "LRW") == ["lipread_mp4/어머니/train/어머니_00001.mp4"]
     masks = read_masks(next((out / "masks").rglob("*.npz")))
     assert masks.shape == (4, 96, 96)
+
+
+def test_the_study_is_tested_on_as_many_videos_as_the_paper_and_learns_from_as_many_as_the_demo():
+    study, demo, full = (SIZES[name] for name in ("study", "demo", "full"))
+    assert study.ff_pairs == (demo.ff_pairs[0], *full.ff_pairs[1:])
+    for name in ("celeb_people", "celeb_real", "youtube_real", "celeb_fake"):
+        assert getattr(study, name) == getattr(full, name)
+    counts = Counter((task.method or "real") for task in plan_benchmark(study, 0, study.methods))
+    assert counts["LipRetiming"] == counts["FaceShifter"] == 2 * sum(study.ff_pairs)
+    assert "LipRetiming" not in {task.method for task in plan_benchmark(demo, 0)}
+
+
+def test_re_timed_lips_are_read_back_as_a_method_of_faceforensics(tmp_path):
+    size = replace(SMALL, ff_pairs=(0, 0, 1), lrw_train=0, lrw_val=0, lrw_test=0, celeb_real=0, youtube_real=0,
+                   celeb_fake=0, methods=("Deepfakes", "LipRetiming"))  # fmt: skip
+    root = write_benchmark(tmp_path, size, workers=1)
+    listed = list(list_faceforensics(root))
+    assert expected_counts(root, FACEFORENSICS, listed) == count_videos(listed)
+    assert count_videos(listed) == {("test", name): 2 for name in ("real", *size.methods)}
+    assert all((root / video.path).is_file() for video in listed)
