@@ -13,16 +13,25 @@ from tdd import commands
 from tdd.errors import AlreadySaidError, TddError
 from tdd.machine.console import legible, make_console, replace_unknown_characters
 from tdd.machine.limits import NO_MEMORY, out_of_memory
+from tdd.machine.source import commit
 from tdd.machine.stopping import TERMINATED, Terminated, termination_raised
 
 USER_ERROR = 2
 INTERRUPTED = 130
 
 
+class _Version(argparse.Action):
+    """Says version and commit; git is asked for the latter here alone, and not to show a help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        sys.stdout.write(f"tdd {tdd.__version__}, commit {commit() or 'unknown'}\n")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="tdd", description=tdd.__doc__)
-    parser.add_argument("--version", action="version", version=f"tdd {tdd.__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show version and commit, and end")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = parsers.add_parser("demo", help="synthetic videos to the paper's seven-row table, end to end")

@@ -1,10 +1,14 @@
 """Commands as a user types them; what goes wrong is one sentence and exit code 2."""
 
 import os
+import re
 import stat
+import subprocess
+from pathlib import Path
 
 import pytest
 
+import tdd
 from tdd.cli import main
 from tests.preprocess.trees import write_root
 
@@ -108,3 +112,12 @@ def test_too_little_memory_is_one_sentence(capsys, monkeypatch):
     monkeypatch.setattr("tdd.commands.show_recipe", hungry)
     assert main(["recipe", "show", "demo"]) == 2
     assert "not enough memory" in sentence(capsys)
+
+
+def test_the_version_comes_with_the_commit(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    root = Path(tdd.__file__).parents[1]
+    head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    assert end.value.code == 0
+    assert re.fullmatch(rf"tdd \d+\.\d+\.\d+\S*, commit {head or 'unknown'}(\+changes)?\n", capsys.readouterr().out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from typing import Any
 import tdd
 from tdd.config import MachineConfig
 from tdd.machine.files import read_json, write_json
+from tdd.machine.source import commit
 from tdd.records.kinds import require_kinds
 
 STUDY = "study.json"
@@ -107,7 +107,7 @@ def read_record(run: Path) -> dict[str, Any] | None:
 
 def provenance() -> dict[str, Any]:
     """What computed a result: ``code`` (version, commit) and ``packages`` (versions)."""
-    return {"code": {"version": tdd.__version__, "commit": _commit()}, "packages": package_versions()}
+    return {"code": {"version": tdd.__version__, "commit": commit()}, "packages": package_versions()}
 
 
 def package_versions() -> dict[str, str]:
@@ -150,18 +150,3 @@ def _processor() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    """The commit of the source tree that the package runs from; ``None`` outside a checkout."""
-    source = Path(tdd.__file__).resolve().parents[1]
-    # Without this, git would answer for any repository around an installed package.
-    if not (source / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
