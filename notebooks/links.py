@@ -1,36 +1,51 @@
-"""Puts the repository's address, which stands once in pyproject.toml, and the cells that all notebooks share in place.
+"""Puts the repository's address, and the cells that all notebooks share, in place.
 
-    python notebooks/links.py
+    make publish REPO=name/tdd                   # or without REPO: the address of the git remote "origin"
+    python notebooks/links.py                    # the same cells again, say on a new notebook
+    python notebooks/links.py --check            # changes nothing; says what differs, and whether the address is set
 
-Run it after changing ``Repository`` under ``[project.urls]``, and on a new notebook. It rewrites the "Open in Colab"
-link of every notebook, its second cell (Colab) and its third (recipe and data), and the Colab links in the READMEs.
-The notebooks in ``solutions/`` have the link and the Colab cell, and choose nothing.
+The address stands once, in pyproject.toml: ``Repository`` under ``[project.urls]``. From it come the "Open in Colab"
+link of every notebook below ``notebooks/``, the Colab cell, which is the second one, the links and badges of the
+READMEs, and ``repository-code`` in CITATION.cff. As long as no address is set none of these links is shown, and the
+Colab cell says what to do. The third cell (recipe and data) is put in place too; notebooks in ``solutions/`` have none,
+and those of other languages (``notebooks/ko``) bring their own.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.ko.md")
+NOTEBOOKS = "notebooks"
 SOLUTIONS = "notebooks/solutions"
-BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+GITHUB = "https://github.com"
 COLAB = "https://colab.research.google.com/github"
-LINK = re.compile(rf"{re.escape(COLAB)}/[^/\s)]+/[^/\s)]+/blob/main/notebooks/([\w./]+)")
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+UNSET = (
+    "The repository's address is not set, so links to Colab and badges are hidden. Once the kit lies on GitHub:  "
+    "make publish REPO=name/tdd"
+)
 
 COLAB_CELL = """\
-# On Colab: fetches the kit and what it needs beside Colab's own torch. Anywhere else this cell does nothing.
+# On Colab: fetches the kit and what it needs, and replaces nothing of Colab's. Anywhere else this cell does nothing.
+import runpy
 import sys
-from importlib.metadata import version
 
 if "google.colab" in sys.modules:
-    keep = " ".join(f"{name}=={version(name)}" for name in ("torch", "torchvision", "torchaudio", "numpy"))
-    !test -d /content/tdd || git clone -q --depth 1 REPOSITORY /content/tdd
+    FETCH
     %cd -q /content/tdd/FOLDER
-    %pip install -q "/content/tdd[synth,faces]" {keep}"""
+    runpy.run_path("/content/tdd/notebooks/colab.py", run_name="__main__")"""
+FETCH = "!test -d /content/tdd || git clone -q --depth 1 ADDRESS /content/tdd"
+ASK = (
+    '!test -d /content/tdd || echo "This notebook does not know where the kit lies: upload its folder to /content/tdd."'
+)
 
 CHOICE_CELL = """\
 from tdd.notebook.workspace import Workspace, versions
@@ -42,49 +57,156 @@ SEED = 0
 work = Workspace(RECIPE, DATA, SEED)
 versions(work)"""
 
+NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}"
+"""An owner and a repository, as GitHub allows them."""
+URLS = re.compile(r'^(\[project\.urls\][^\n]*\n)(?:Repository = "([^"\n]*)"\n)?', re.MULTILINE)
+OPENED = re.compile(rf"\[!\[Open in Colab\]\({re.escape(BADGE)}\)\]\([^)\s]*\)\n\n")
+ROW = re.compile(r"^(\| \[\w+\]\((notebooks/[\w/]+\.ipynb)\))(?: \(\[Colab\]\([^)\s]*\)\))?", re.MULTILINE)
+BADGES = re.compile(r"\A(# [^\n]*\n\n)(?:\[!\[tests\][^\n]*\n\n)?")
+CODE = re.compile(r"^(license: [^\n]*\n)(?:repository-code: [^\n]*\n)?", re.MULTILINE)
 
-def repository() -> str:
-    """The address in pyproject.toml, such as ``https://github.com/OWNER/tdd``."""
-    found = re.search(r'^Repository = "(https://github\.com/[^/"]+/[^/"]+)"$', _read("pyproject.toml"), re.MULTILINE)
+
+def repository(pyproject: str | None = None) -> str | None:
+    """The address in pyproject.toml, such as ``https://github.com/name/tdd``; ``None`` while it is not set.
+
+    Args:
+        pyproject: its text (default: the file).
+
+    Raises:
+        SystemExit: there is no ``[project.urls]``, or an address that GitHub cannot have.
+    """
+    found = URLS.search(_read("pyproject.toml") if pyproject is None else pyproject)
     if not found:
-        raise SystemExit('pyproject.toml needs, under [project.urls], Repository = "https://github.com/OWNER/NAME".')
+        raise SystemExit("pyproject.toml needs the line [project.urls].")
+    if found[2] is None:
+        return None
+    name = found[2].removeprefix(f"{GITHUB}/")
+    if found[2] != f"{GITHUB}/{checked(name)}":
+        raise SystemExit(f'pyproject.toml: Repository = "{found[2]}" is no address such as {GITHUB}/name/tdd.')
+    return found[2]
+
+
+def checked(name: str) -> str:
+    """``name/tdd``, as it is.
+
+    Raises:
+        SystemExit: GitHub has no such names.
+    """
+    if not re.fullmatch(NAME, name):
+        raise SystemExit(f"{name!r} is no repository of GitHub; give its owner and name:  make publish REPO=name/tdd")
+    return name
+
+
+def of_remote(address: str) -> str:
+    """``name/tdd`` of a git remote's address, whether by https or by ssh.
+
+    Raises:
+        SystemExit: it does not lie on GitHub.
+    """
+    found = re.fullmatch(rf"(?:https://(?:[^@/\s]+@)?|ssh://git@|git@)github\.com[:/]({NAME}?)(?:\.git)?/?", address)
+    if not found:
+        raise SystemExit(
+            f"The git remote 'origin' ({address or 'there is none'}) does not lie on GitHub; give the address:  "
+            "make publish REPO=name/tdd"
+        )
     return found[1]
 
 
-def colab_link(name: str) -> str:
-    """Where Colab opens the notebook of that file name, such as ``solutions/02_backbone.ipynb``."""
-    return f"{COLAB}/{repository().removeprefix('https://github.com/')}/blob/main/notebooks/{name}"
+def with_address(pyproject: str, name: str | None) -> str:
+    """The text of pyproject.toml with the address of ``name/tdd``, or without any."""
+    line = f'Repository = "{GITHUB}/{checked(name)}"\n' if name else ""
+    return URLS.sub(lambda found: found[1] + line, pyproject)
 
 
-def colab_cell(folder: str = "notebooks") -> str:
+def colab_link(path: str, address: str) -> str:
+    """Where Colab opens the notebook of that path, such as ``notebooks/solutions/02_backbone.ipynb``."""
+    return f"{COLAB}/{address.removeprefix(f'{GITHUB}/')}/blob/main/{path}"
+
+
+def title_cell(source: str, path: str, address: str | None) -> str:
+    """A notebook's first cell, with its link to Colab below the title where there is an address."""
+    plain = OPENED.sub("", source)
+    if not address:
+        return plain
+    title, rest = plain.split("\n\n", 1)
+    return f"{title}\n\n[![Open in Colab]({BADGE})]({colab_link(path, address)})\n\n{rest}"
+
+
+def colab_cell(folder: str, address: str | None) -> str:
     """The second cell of every notebook of ``folder``, as seen from the repository's root."""
-    return COLAB_CELL.replace("REPOSITORY", repository()).replace("FOLDER", folder)
+    fetch = FETCH.replace("ADDRESS", address) if address else ASK
+    return COLAB_CELL.replace("FETCH", fetch).replace("FOLDER", folder)
 
 
-def relink(text: str) -> str:
-    """A text with the address in every Colab link."""
-    return LINK.sub(lambda found: colab_link(found[1]), text)
+def readme(text: str, address: str | None) -> str:
+    """A README with the badge of the tests, and with a link to Colab beside every notebook of its table."""
+    tests = f"{address}/actions/workflows/tests.yml"
+    badge = f"[![tests]({tests}/badge.svg)]({tests})\n\n" if address else ""
+    text = BADGES.sub(lambda found: found[1] + badge, text)
+    return ROW.sub(lambda row: row[1] + (f" ([Colab]({colab_link(row[2], address)}))" if address else ""), text)
+
+
+def citation(text: str, address: str | None) -> str:
+    """CITATION.cff with the address."""
+    return CODE.sub(lambda found: found[1] + (f'repository-code: "{address}"\n' if address else ""), text)
+
+
+def notebook_text(path: Path, address: str | None) -> str:
+    """A notebook's file with the shared cells in place; nothing else is touched."""
+    inside = path.relative_to(ROOT).as_posix()
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = title_cell(notebook.cells[0].source, inside, address)
+    notebook.cells[1].source = colab_cell(path.parent.relative_to(ROOT).as_posix(), address)
+    if path.parent == ROOT / NOTEBOOKS:
+        notebook.cells[2].source = CHOICE_CELL
+    return nbformat.writes(notebook) + "\n"
+
+
+def notebooks() -> list[Path]:
+    """All notebooks of the kit, in every language, with their solutions."""
+    return sorted((ROOT / NOTEBOOKS).rglob("[0-9]*.ipynb"))
+
+
+def expected(address: str | None) -> dict[Path, str]:
+    """Every file that holds the address, or would, and what should be in it."""
+    return {
+        **{path: notebook_text(path, address) for path in notebooks()},
+        **{ROOT / name: readme(_read(name), address) for name in READMES},
+        ROOT / "CITATION.cff": citation(_read("CITATION.cff"), address),
+    }
 
 
 def _read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def main() -> None:
-    """Rewrite what differs."""
-    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        notebook.cells[0].source = relink(notebook.cells[0].source)
-        notebook.cells[1].source, notebook.cells[2].source = colab_cell(), CHOICE_CELL
-        nbformat.write(notebook, path)
-    for path in sorted((ROOT / SOLUTIONS).glob("[0-9]*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        notebook.cells[0].source = relink(notebook.cells[0].source)
-        notebook.cells[1].source = colab_cell(SOLUTIONS)
-        nbformat.write(notebook, path)
-    for name in READMES:
-        (ROOT / name).write_text(relink(_read(name)), encoding="utf-8")
+def _origin() -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), "remote", "get-url", "origin"], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def main() -> int:
+    """Rewrite what differs, or name it; the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--set", metavar="NAME/TDD", help="the repository on GitHub; empty: that of the remote 'origin'"
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if something differs")
+    args = parser.parse_args()
+    if args.set is not None:
+        text = with_address(_read("pyproject.toml"), args.set or of_remote(_origin()))
+        (ROOT / "pyproject.toml").write_text(text, encoding="utf-8", newline="\n")
+    address = repository()
+    differing = [path for path, text in expected(address).items() if path.read_text(encoding="utf-8") != text]
+    if not args.check:
+        for path in differing:
+            path.write_text(expected(address)[path], encoding="utf-8", newline="\n")
+    print(f"The repository's address: {address}" if address else UNSET)
+    outcome = "differs; mend it with  python notebooks/links.py" if args.check else "written"
+    for path in differing:
+        print(f"{path.relative_to(ROOT).as_posix()} {outcome}")
+    return int(args.check and bool(differing))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -38,6 +38,11 @@ PAGE_LETTERS = 112
 PAGE_WIDTH = 750
 """Of the timeline on the page, px."""
 
+ON_COLAB = (
+    "Colab loses an upload of more than 1 MB. Put the video into the <i>Files</i> pane on the left, and give its path "
+    "here: /content/NAME.mp4. Landmarks of up to 1 MB can be uploaded."
+)
+
 
 def marked_faces(path: Path, points: np.ndarray, count: int = MARKED) -> np.ndarray:
     """Frames of a video, evenly spaced, with a dot on every landmark.
@@ -97,10 +102,13 @@ class UploadPanel(widgets.VBox):
         self.button = widgets.Button(description="Score it", button_style="primary")
         self.button.on_click(lambda _: self.score())
         self.output = widgets.Output()
+        self.note = widgets.HTML()
         if "google.colab" in sys.modules:  # an upload of more than 1 MB does not arrive there, and nothing says so
             self.video.layout.display = "none"
-            self.path.placeholder = "/content/NAME.mp4, put there with Colab's Files pane"
-        super().__init__([widgets.HBox([self.video, self.landmarks, self.path, self.button]), self.output])
+            self.path.placeholder = "/content/NAME.mp4"
+            self.note.value = ON_COLAB
+        row = widgets.HBox([self.video, self.landmarks, self.path, self.button])
+        super().__init__([row, self.note, self.output])
 
     def score(self) -> None:
         """Score what was uploaded, or the file whose path was given, and show it below the buttons."""

@@ -109,10 +109,12 @@ def test_a_path_is_taken_too_and_what_cannot_be_scored_is_said(panel, tmp_path, 
 
 
 def test_on_colab_a_video_is_taken_by_its_path_alone(weights, tmp_path, monkeypatch):
-    assert UploadPanel(VideoScorer(weights), tmp_path).video.layout.display is None
+    elsewhere = UploadPanel(VideoScorer(weights), tmp_path)
+    assert elsewhere.video.layout.display is None and not elsewhere.note.value
     monkeypatch.setitem(sys.modules, "google.colab", object())
     panel = UploadPanel(VideoScorer(weights), tmp_path)
-    assert panel.video.layout.display == "none" and "Files pane" in panel.path.placeholder
+    assert panel.video.layout.display == "none" and panel.path.placeholder == "/content/NAME.mp4"
+    assert "1 MB" in panel.note.value and "Files" in panel.note.value and panel.note in panel.children
 
 
 def test_the_dots_are_on_the_landmarks(tmp_path):
