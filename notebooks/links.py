@@ -197,10 +197,11 @@ def main() -> int:
         text = with_address(_read("pyproject.toml"), args.set or of_remote(_origin()))
         (ROOT / "pyproject.toml").write_text(text, encoding="utf-8", newline="\n")
     address = repository()
-    differing = [path for path, text in expected(address).items() if path.read_text(encoding="utf-8") != text]
+    should = expected(address).items()
+    differing = {path: text for path, text in should if path.read_text(encoding="utf-8") != text}
     if not args.check:
-        for path in differing:
-            path.write_text(expected(address)[path], encoding="utf-8", newline="\n")
+        for path, text in differing.items():
+            path.write_text(text, encoding="utf-8", newline="\n")
     print(f"The repository's address: {address}" if address else UNSET)
     outcome = "differs; mend it with  python notebooks/links.py" if args.check else "written"
     for path in differing:

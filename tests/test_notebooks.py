@@ -153,17 +153,13 @@ def test_frame_of_solutions(path):
     notebook = read(path)
     assert (ROOT / "notebooks" / path.name).is_file()
     assert notebook.cells[0].source.startswith(f"# {path.stem[:2]} Solutions: ")
-    assert links.LINK.findall(notebook.cells[0].source) == [f"solutions/{path.name}"]
-    assert links.relink(notebook.cells[0].source) == notebook.cells[0].source
-    assert notebook.cells[1].source == links.colab_cell(links.SOLUTIONS)
+    assert notebook.cells[1].source == links.colab_cell(links.SOLUTIONS, links.repository())
 
 
 @every
-def test_shared_cells_and_the_repository_address(path):
+def test_shared_cells(path):
     notebook = read(path)
-    assert links.LINK.findall(notebook.cells[0].source) == [path.name]
-    assert links.relink(notebook.cells[0].source) == notebook.cells[0].source
-    assert notebook.cells[1].source == links.colab_cell()
+    assert notebook.cells[1].source == links.colab_cell(links.NOTEBOOKS, links.repository())
     assert notebook.cells[2].source == links.CHOICE_CELL
 
 
@@ -176,23 +172,3 @@ def test_size_and_nothing_of_the_machine(path):
 
 def test_all_notebooks_together_stay_small():
     assert sum(path.stat().st_size for path in PATHS + SOLUTIONS) <= LARGEST_ALL
-
-
-@pytest.mark.parametrize("name", links.READMES)
-def test_colab_links_of_the_readmes(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
-    assert links.relink(text) == text
-    assert all((ROOT / "notebooks" / found).is_file() for found in links.LINK.findall(text))
-
-
-def test_one_changed_address_reaches_every_link(monkeypatch):
-    text = f"[a]({links.colab_link('00_start_here.ipynb')}) [b]({links.colab_link('08_x.ipynb')})"
-    monkeypatch.setattr(links, "repository", lambda: "https://github.com/someone/else")
-    assert links.relink(text).count("/github/someone/else/blob/main/notebooks/") == 2
-    assert "git clone -q --depth 1 https://github.com/someone/else /content/tdd" in links.colab_cell()
-
-
-def test_a_pyproject_without_the_address_is_refused(monkeypatch):
-    monkeypatch.setattr(links, "_read", lambda _name: "[project]\n")
-    with pytest.raises(SystemExit, match="Repository"):
-        links.repository()

@@ -1,0 +1,55 @@
+"""GitHub's workflows test what they should, and call what exists. ``make workflows`` runs actionlint on them."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PATHS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = {name for line in re.findall(r"^([a-z][a-z -]*):(?!=)", MAKEFILE, re.MULTILINE) for name in line.split()}
+
+every = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def jobs(name):
+    return yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text(encoding="utf-8"))["jobs"]
+
+
+def commands(job):
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_tests_run_on_three_systems_and_at_both_ends_of_python_and_packages():
+    matrix = jobs("tests")["test"]["strategy"]["matrix"]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    first = re.search(r'requires-python = ">=(\d\.\d+)"', project)[1]
+    assert {name.split("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    assert matrix["python"] == [first, "3.13"] and all(isinstance(one, str) for one in matrix["python"])
+    bounds = {one["packages"]: one["python"] for one in jobs("tests")["bounds"]["strategy"]["matrix"]["include"]}
+    assert bounds == {"lowest": first, "newest": "3.13"} and set(bounds) <= TARGETS
+    assert {"make package"} <= set(commands(jobs("tests")["package"]))
+    assert {"make notebooks"} <= set(commands(jobs("notebooks")["run"]))
+    assert any("links.py --check" in command for command in commands(jobs("links")["own"]))
+
+
+@every
+def test_what_a_workflow_calls_exists(path):
+    for job in jobs(path.stem).values():
+        for command in commands(job):
+            called = re.findall(r"^make ([a-z-]+)$", command, re.MULTILINE)
+            assert set(called) <= TARGETS, command
+            for script in re.findall(r"\bpython ([\w/]+\.py)", command):
+                assert (ROOT / script).is_file()
+            for file in re.findall(r"-r (\S+\.txt)", command):
+                assert (ROOT / file).is_file()
+
+
+@every
+def test_a_workflow_may_only_read_and_ends_by_itself(path):
+    text = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert text["permissions"] == {"contents": "read"} or path.stem == "site"
+    for job in text["jobs"].values():
+        assert path.stem == "site" or 0 < job["timeout-minutes"] <= 360
