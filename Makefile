@@ -1,5 +1,6 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
 # `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium,
+# `make site` renders notebooks and texts to build/site,
 # `make faces` tests on films of people, `make bench` measures this CPU (BASELINE=bench.json OUT=folder holds it against an
 # earlier run), `make gpu` a CUDA device; `make lowest` tests the oldest packages that
 # pyproject.toml allows, and `make newest` the newest (7 GB each, in environments of their own).
@@ -12,7 +13,7 @@ OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
 .PHONY: demo test slow cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean \
-	publish package colab workflows
+	publish package colab workflows site
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -41,6 +42,14 @@ gpu: setup-dev
 
 notebooks: setup-dev
 	$(BIN)/python notebooks/run.py
+
+site: .venv-site/.requirements
+	.venv-site/bin/python -m website.build
+
+.venv-site/.requirements: requirements-site.txt
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/pip install --disable-pip-version-check -q -r requirements-site.txt
+	touch $@
 
 # adamp alone has no wheel. The face networks are left out, so their tests are skipped.
 lowest newest:
@@ -92,4 +101,4 @@ setup-dev: .venv/.requirements-dev
 	touch $@
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest runs
+	rm -rf .venv .venv-lowest .venv-newest .venv-site build runs

@@ -73,7 +73,6 @@ def main() -> None:
         settings = ["-q", "-W", "--keep-going", "-c", str(ROOT / "website"), "-t", language]
         if build_main([*settings, "-d", str(SOURCE / f"{language}-doctrees"), str(source), str(out)]):
             sys.exit("Sphinx has named above what is wrong.")
-    (OUT / ".nojekyll").touch()  # GitHub Pages leaves out folders that begin with "_" otherwise
     if wrong := faults(OUT):
         sys.exit("\n".join(wrong))
     sys.stdout.write(f"{len(site.pages)} pages: {OUT / 'index.html'}\n")

@@ -70,6 +70,11 @@ suppress_warnings = ["autoapi.python_import_resolution"]  # constants that are n
 SHOWN_AS_IT_IS = re.compile(r"(``.+?``|`[^`]+`|\*\w[^*]*\w\*)|([*|])")
 
 
+def pairs(syllables: str) -> list[str]:
+    """``영상을`` → ``영상``, ``상을``."""
+    return [syllables[n : n + 2] for n in range(len(syllables) - 1)] or [syllables]
+
+
 class SearchKorean(SearchEnglish):
     """Pairs of neighbouring syllables in place of words: a particle that is joined to a noun hides none."""
 
@@ -83,15 +88,11 @@ var splitQuery = (query) => (query.match(/[가-힣]+|[^가-힣\\P{L}]+|[\\p{N}_]
     def split(self, text: str) -> list[str]:
         """Pairs of Korean, words of anything else."""
         runs = re.findall(r"[가-힣]+|[^\W가-힣]+", text)
-        return [
-            part
-            for run in runs
-            for part in ([run[n : n + 2] for n in range(len(run) - 1)] or [run] if "가" <= run[0] <= "힣" else [run])
-        ]
+        return [part for run in runs for part in (pairs(run) if re.match("[가-힣]", run) else [run])]
 
 
 def copy_mathjax(app: Sphinx) -> None:
-    """MathJax from the site's own address sets the formulas; the package holds all of it, of which a page needs these."""
+    """Formulas are set by MathJax from the site's own address; a page needs only these files of the package."""
     package = find_spec("sphinx-mathjax-offline")
     folder = Path(package.submodule_search_locations[0]) / "static" / "mathjax"
     for name in MATHJAX_FILES:
@@ -113,9 +114,8 @@ def as_restructured_text(
     """Docstrings are plain text: a star or a bar stands for itself, and an indented block keeps its columns."""
     found: list[str] = []
     for line in lines:
-        begins_block = (
-            line.startswith(" ") and found[-1:] == [""] and not next(filter(None, found[::-1]), " ").startswith(" ")
-        )
+        text_before = next(filter(None, reversed(found)), " ")
+        begins_block = line.startswith(" ") and found[-1:] == [""] and not text_before.startswith(" ")
         found += ["::", ""] * begins_block + [SHOWN_AS_IT_IS.sub(lambda m: m[1] or f"\\{m[2]}", line)]
     lines[:] = found
 

@@ -187,7 +187,8 @@ class Site:
             if pages and section.overview:
                 trees.append(tree([f"{section.title[language]} <{section.overview}>"]))
             elif pages:
-                trees.append(tree([page.name for page in pages], section.title[language]))
+                entries = [f"README <{page.name}>" if page.name == "README" else page.name for page in pages]
+                trees.append(tree(entries, section.title[language]))  # the README's title is that of the front page
         if language == ENGLISH:
             trees.append(tree([f"Every module <{MODULES}>"]))
         return "\n".join(trees)
