@@ -38,4 +38,8 @@ LIP_RETIMING = "LipRetiming"
 IDENTITIES = "identities"
 """Column of catalogs and of scores: who is seen, then whose face or motion was put in; empty where unknown."""
 
+SEGMENTS = "segments"
+"""Column of catalogs and clip stores: the forged parts of a video as text (:mod:`tdd.data.segments`); empty where there
+are none or they are unknown."""
+
 SPLITS = ("train", "val", "test")

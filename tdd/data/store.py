@@ -34,6 +34,7 @@ from tdd.data.clip_files import HEADER_BYTES, audio_path, described, frames_path
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
 from tdd.machine.files import read_json, whole_file, write_json
+from tdd.names import SEGMENTS
 
 INDEX = "index.parquet"
 LISTED = "listed.parquet"
@@ -160,7 +161,8 @@ class ClipStore:
     """Read access to a published store.
 
     Attributes:
-        index: one row a video; the columns of the catalog, then ``frames``, ``audio``, ``digest``.
+        index: one row a video; the columns of the catalog, then ``frames``, ``audio``, ``digest``. ``segments`` is
+            empty where an older version made the store.
         plan: how the store was made.
         listed: one row a video that the data sets' lists name, in the store or not, with the columns ``FACTS``;
             ``None`` where an older version made the store.
@@ -178,7 +180,8 @@ class ClipStore:
             raise TddError(
                 f"{folder} holds no finished clip store; make one with: tdd prepare --root DATA --out {folder}"
             )
-        self.index = _read_table(folder / INDEX)
+        index = _read_table(folder / INDEX)
+        self.index = index if SEGMENTS in index else index.assign(**{SEGMENTS: ""})
         self.listed = _read_table(folder / LISTED) if (folder / LISTED).is_file() else None
         self.plan: dict[str, Any] = read_json(folder / PLAN)
         joined = "".join(f"{i} {d}\n" for i, d in zip(self.index["video_id"], self.index["digest"], strict=True))
@@ -186,8 +189,13 @@ class ClipStore:
 
     @cached_property
     def labels(self) -> str:
-        """SHA-256 over what the index says of each video, columns ``FACTS``: the same clips may get other labels."""
-        said = self.index.reindex(columns=list(FACTS)).to_csv(index=False, lineterminator="\n")
+        """SHA-256 over what the index says of each video: the same clips may get other labels.
+
+        Columns ``FACTS``, and ``segments`` where a video has some: without, the labels are those of older stores.
+        """
+        told = self.index[SEGMENTS].fillna("").ne("").any()
+        columns = [*FACTS, SEGMENTS] if told else list(FACTS)
+        said = self.index.reindex(columns=columns).to_csv(index=False, lineterminator="\n")
         return hashlib.sha256(said.encode()).hexdigest()
 
     def identity(self) -> dict[str, str]:

@@ -1,3 +1,4 @@
+import hashlib
 import os
 
 import numpy as np
@@ -52,6 +53,24 @@ def test_the_fingerprint_follows_the_contents_not_the_order(tmp_path, pixels):
     two = publish(tmp_path / "2", rows(tmp_path / "2", pixels)[::-1])
     other = publish(tmp_path / "3", rows(tmp_path / "3", 255 - pixels))
     assert one.fingerprint == two.fingerprint != other.fingerprint
+
+
+def test_forged_parts_are_a_column_and_change_the_labels_only_where_there_are_some(tmp_path, pixels):
+    def labels(folder, **more):
+        facts = {"video_id": "a", "dataset": "D", "method": "m", "label": 1, "split": "test"}
+        store = publish(folder, [write_clip(folder, facts | more, pixels)])
+        return store.index["segments"].tolist(), store.labels
+
+    old, empty, told = (
+        labels(tmp_path / "1"),
+        labels(tmp_path / "2", segments=""),
+        labels(tmp_path / "3", segments="0-1"),
+    )
+    assert old == empty and old[0] == [""] and told[0] == ["0-1"]
+    assert told[1] != old[1]
+    # A fixed value: records of older versions hold the labels of stores without the column.
+    said = "video_id,dataset,method,label,split\na,D,m,1,test\n"
+    assert old[1] == hashlib.sha256(said.encode()).hexdigest()
 
 
 def test_a_video_counts_as_finished_only_when_whole(tmp_path, pixels):

@@ -69,4 +69,5 @@ def test_preparing_an_incomplete_copy_sets_the_missing_video_aside(root, tmp_pat
     (root / "FaceForensics++/original_sequences/youtube/c23/videos/000.mp4").unlink()
     clip = ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32)
     done = prepare(root, tmp_path / "store", clip, workers=1)
+    assert set(done.store.index["segments"]) == {""}
     assert done.made == 24 and done.failed["video_id"].tolist() == ["FaceForensics++/real/c23/000"]
