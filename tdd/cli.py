@@ -131,7 +131,7 @@ def _add_study(parsers: Any) -> None:
 
 
 def _add_data(parsers: Any) -> None:
-    data = parsers.add_parser("data", help="hold data sets on a disk against their official lists, or fetch lists")
+    data = parsers.add_parser("data", help="check the data sets on a disk, write a manifest, or fetch lists")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     check = actions.add_parser(
@@ -148,6 +148,10 @@ def _add_data(parsers: Any) -> None:
     )
     _add_workers(check)
     check.set_defaults(run=commands.check_data)
+
+    manifest = actions.add_parser("manifest", help="a first manifest.csv of any folder of videos, guessed from names")
+    manifest.add_argument("folder", type=Path, metavar="FOLDER", help="of the videos; it gets the manifest")
+    manifest.set_defaults(run=commands.first_manifest)
 
     fetch = actions.add_parser("fetch-splits", help="the official split lists of FaceForensics++, into their place")
     fetch.add_argument("root", type=Path, metavar="ROOT", help="data root (data/README.md)")

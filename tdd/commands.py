@@ -137,6 +137,13 @@ def _write_check(path: Path | None, report: dict[str, Any]) -> None:
             raise TddError(f"{path} cannot be written ({error.strerror}); choose another file.") from error
 
 
+def first_manifest(args: argparse.Namespace, console: Console) -> None:
+    """A first manifest of any folder of videos, guessed from names."""
+    from tdd.preprocess.first_manifest import write_first_manifest
+
+    console.print(legible(write_first_manifest(args.folder).to_text()), highlight=False, markup=False)
+
+
 def fetch_lists(args: argparse.Namespace, console: Console) -> None:
     """FaceForensics++'s split lists into their place."""
     from tdd.preprocess.fetch import SPLITS_URL, fetch_splits

@@ -190,7 +190,7 @@ class Stage2Config:
     )  # fmt: skip
     validation_videos: int = setting(
         350, OURS,
-        "FaceForensics++ validation videos whose middle clip is scored after each epoch, at most, spread over reals "
+        "Validation videos whose middle clip is scored after each epoch, at most, spread over reals "
         "and seen methods; nothing but patience reads it. 0: none.",
     )  # fmt: skip
     patience: int = setting(
@@ -207,7 +207,7 @@ class Stage2Config:
     warmup_epochs: int = setting(5, REALFORENSICS, "Linear warm-up, then constant.")
     methods: tuple[str, ...] = setting(
         SEEN_METHODS, PAPER,
-        "Forgery methods seen in training.",
+        "Forgery methods seen in training, by their names in the catalog; the reals of their data sets come with them.",
     )  # fmt: skip
     micro_batches: int = setting(
         1,

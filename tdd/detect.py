@@ -36,7 +36,7 @@ from tdd.data.clips import (
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
-from tdd.evaluation.selection import evaluation_clips, listed_test_videos, validation_clips
+from tdd.evaluation.selection import evaluation_clips, listed_test_videos, seen_videos, validation_clips
 from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 from tdd.machine.files import sha256
 from tdd.machine.launch import begins_ranks
@@ -44,7 +44,7 @@ from tdd.machine.ranks import all_rows, counts_of_ranks, from_leader, join, lead
 from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate
 from tdd.models.build import Branch, build_predictor, video_backbone
-from tdd.names import FACEFORENSICS, LRW, REAL
+from tdd.names import LRW
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
 from tdd.records.targets import own_reals
@@ -216,8 +216,9 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
         TddError: no reals, no fakes, or no stage-1 clips where the recipe wants them.
     """
     config, index = recipe.stage2, store.index
-    seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *config.methods))
-    labelled = usable(index[seen & (index["split"] == "train")], recipe)
+    seen = seen_videos(index, recipe)
+    _name_absent(seen, config.methods)
+    labelled = usable(seen[seen["split"] == "train"], recipe)
     labelled, times = with_few_labels(labelled, config.labelled_share)
     if config.pairs == NONE:
         labelled = labelled.loc[labelled.index.repeat(times * labelled["label"].map({0: config.real_repeats, 1: 1}))]
@@ -240,6 +241,15 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     counted = RELEASED_REAL_PER_LABELLED * config.batch_size if recipe.findings.no_stage1_clips else joined
     shift = logit_shift(fakes, config.batch_size + counted)
     return TrainingClips(loaders, clips, batches.steps, shift, fakes / (config.batch_size + joined))
+
+
+def _name_absent(seen: pd.DataFrame, methods: Sequence[str]) -> None:
+    """Say which of the methods to train on have no training video: a name may be misspelled."""
+    absent = sorted(set(methods) - set(seen.loc[seen["split"] == "train", "method"]))
+    if absent and leads():
+        logging.getLogger(__name__).warning(
+            f"No training video is of {', '.join(absent)}, which stage2.methods names; training goes on without."
+        )
 
 
 def _pairs(labelled: pd.DataFrame, times: int, config: Stage2Config, seed: int) -> PairBatches:
@@ -288,8 +298,8 @@ def looked_at(store: ClipStore, recipe: Recipe) -> DataLoader[dict[str, Tensor]]
 
 def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
     """Views (B, 3, T, H, W) of the middle of training reals: what the teacher's mean at each frame is taken over."""
-    index = store.index
-    reals = index[(index["dataset"] == FACEFORENSICS) & (index["label"] == 0) & (index["split"] == "train")]
+    seen = seen_videos(store.index, recipe)
+    reals = seen[(seen["label"] == 0) & (seen["split"] == "train")]
     reals = usable(reals, recipe).head(POSITION_CLIPS)
     middle = reals.assign(start=(reals["frames"] - recipe.clip.frames) // 2)
     # Batch norm by the batch needs two clips.
@@ -314,10 +324,10 @@ def _plateau_check(row: Row, history: Sequence[Mapping[str, float]], fakes: floa
 
 
 def calibration_of(detector: Detector, store: ClipStore, recipe: Recipe) -> dict[str, Any]:
-    """Temperature and bias from the validation videos of FaceForensics++: see :mod:`tdd.metrics.kept_calibration`."""
+    """Temperature and bias from validation videos of the trained methods: see :mod:`tdd.metrics.kept_calibration`."""
     clips = validation_clips(store, recipe)
     if clips.empty:
-        return {"reason": "the store holds no validation videos of FaceForensics++"}
+        return {"reason": "the store holds no validation videos of the methods that it trained on"}
     scored = score_clips(to_scoring_device(detector, recipe), store, clips, recipe)
     return calibrate(video_scores(scored))
 
@@ -338,7 +348,7 @@ def detect(
     call this alike.
 
     Args:
-        store: holds FaceForensics++, the test sets, and stage-1 clips.
+        store: holds the videos of ``stage2.methods`` with their reals, the test sets, and stage-1 clips.
         row: which backbone and ``ssl_weight``.
         recipe: every number of the run.
         run: folder for resume point, weights, clip logits and record.

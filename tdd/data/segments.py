@@ -42,6 +42,21 @@ def parse_segments(text: str) -> tuple[tuple[float, float], ...]:
     return tuple(parts)
 
 
+TOLERATED = 0.25
+"""Seconds that a part may reach beyond the last frame: lists state the length of the sound, or a padded one."""
+
+
+def beyond_end(text: str, seconds: float) -> str:
+    """What is wrong with parts in a video of that length, as the end of a sentence; empty when nothing is.
+
+    Args:
+        text: as :func:`parse_segments` takes it.
+        seconds: from the first frame of the video to the end of its last.
+    """
+    last = max((end for _, end in parse_segments(text)), default=0.0)
+    return f"is {seconds:.2f} s long, and a forged part ends at {last:.2f} s" if last > seconds + TOLERATED else ""
+
+
 def segments_text(parts: Iterable[tuple[float, float]]) -> str:
     """The text of parts (start and end, s), to the millisecond."""
     return " ".join(f"{start:.3f}-{end:.3f}" for start, end in sorted(parts))

@@ -34,7 +34,7 @@ from tdd.data.clip_files import HEADER_BYTES, audio_path, described, frames_path
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
 from tdd.machine.files import read_json, whole_file, write_json
-from tdd.names import SEGMENTS
+from tdd.names import MADE_FROM, SEGMENTS
 
 INDEX = "index.parquet"
 LISTED = "listed.parquet"
@@ -45,6 +45,9 @@ SOURCES = "sources"
 
 FACTS = ("video_id", "dataset", "method", "label", "split")
 """Columns that say what a video is."""
+
+ADDED = (SEGMENTS, MADE_FROM)
+"""Columns of text that stores of older versions lack; empty there."""
 
 LABELS = "labels"
 """Key of :attr:`ClipStore.labels` where records keep it."""
@@ -161,8 +164,8 @@ class ClipStore:
     """Read access to a published store.
 
     Attributes:
-        index: one row a video; the columns of the catalog, then ``frames``, ``audio``, ``digest``. ``segments`` is
-            empty where an older version made the store.
+        index: one row a video; the columns of the catalog, then ``frames``, ``audio``, ``digest``. ``ADDED``
+            are empty where an older version made the store.
         plan: how the store was made.
         listed: one row a video that the data sets' lists name, in the store or not, with the columns ``FACTS``;
             ``None`` where an older version made the store.
@@ -181,7 +184,7 @@ class ClipStore:
                 f"{folder} holds no finished clip store; make one with: tdd prepare --root DATA --out {folder}"
             )
         index = _read_table(folder / INDEX)
-        self.index = index if SEGMENTS in index else index.assign(**{SEGMENTS: ""})
+        self.index = index.assign(**{name: "" for name in ADDED if name not in index})
         self.listed = _read_table(folder / LISTED) if (folder / LISTED).is_file() else None
         self.plan: dict[str, Any] = read_json(folder / PLAN)
         joined = "".join(f"{i} {d}\n" for i, d in zip(self.index["video_id"], self.index["digest"], strict=True))
@@ -191,10 +194,10 @@ class ClipStore:
     def labels(self) -> str:
         """SHA-256 over what the index says of each video: the same clips may get other labels.
 
-        Columns ``FACTS``, and ``segments`` where a video has some: without, the labels are those of older stores.
+        Columns ``FACTS``, and those of ``ADDED`` that say something of a video: without, the labels are those of older
+        stores.
         """
-        told = self.index[SEGMENTS].fillna("").ne("").any()
-        columns = [*FACTS, SEGMENTS] if told else list(FACTS)
+        columns = [*FACTS, *(name for name in ADDED if self.index[name].fillna("").ne("").any())]
         said = self.index.reindex(columns=columns).to_csv(index=False, lineterminator="\n")
         return hashlib.sha256(said.encode()).hexdigest()
 

@@ -71,6 +71,8 @@ class Header:
     """Average frame rate that the file states, Hz; 25 where it states none."""
     sound: bool
     """Whether it holds sound that can be decoded."""
+    seconds: float
+    """How long the file states the picture to be; 0 where it states nothing."""
 
 
 class VideoFile:
@@ -117,7 +119,8 @@ class VideoFile:
             stream = video_stream(container, self.path)
             Screen(self.path, stream.sample_aspect_ratio)
             sound = sound_stream(container)
-            return Header(float(_stated_rate(container, stream)), sound is not None and sound.codec_context is not None)
+            heard = sound is not None and sound.codec_context is not None
+            return Header(float(_stated_rate(container, stream)), heard, _stated_seconds(container, stream))
 
     def read_fps(self) -> float:
         """Average frame rate that the file's header states, Hz; 25 where it states none.
@@ -196,6 +199,13 @@ def _stated_rate(container: Any, stream: Any) -> Fraction:
     # An AVI file may count a finer clock than its frames (600 ticks a second); its codec knows better.
     rate = stream.guessed_rate if container.format.name in DECODING_TIMES else stream.average_rate
     return Fraction(rate or stream.guessed_rate or FPS)
+
+
+def _stated_seconds(container: Any, stream: Any) -> float:
+    """How long a file states the picture to be, s; that of the whole file where it says no more; 0 for nothing."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
 
 
 def _sound_sentence(path: Path | str, fault: str) -> str:

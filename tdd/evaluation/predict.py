@@ -27,6 +27,7 @@ from tdd.machine.parallel import Progress
 from tdd.metrics import UNCALIBRATED
 from tdd.metrics.kept_calibration import known_calibration
 from tdd.models.backbones.cnn_gru_attention import CnnGruAttention
+from tdd.names import FACEFORENSICS_FAMILY
 from tdd.preprocess.crops import face_crops
 from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.folders import is_there
@@ -110,6 +111,7 @@ class VideoScorer:
         kept = weights.info.get("calibration") or {}
         self.calibration = known_calibration(kept)
         self.false_positives = kept.get("false_positives", {})
+        self.calibrated_on = tuple(kept.get("datasets", FACEFORENSICS_FAMILY))
         self.synthetic = weights.info.get("data", {}).get("synthetic")
         self.load_landmarker = load_landmarker
 
@@ -142,7 +144,7 @@ class VideoScorer:
         return Prediction(
             video=legible(path.name), frames=frames, seconds=frames / FPS, logit=float(table["logit"].mean()),
             logit_span=mean_span(table["logit"].to_numpy()), calibration=self.calibration,
-            false_positives=self.false_positives, clips=table,
+            false_positives=self.false_positives, calibrated_on=self.calibrated_on, clips=table,
             attention=attention, driving=driving, points=points, landmarks=source, detector=self.described,
             warnings=(*self._warnings(video, points, len(table)), *_crop_warnings(watch), *warnings),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from scipy.stats import t as student_t
 
 from tdd.metrics import UNCALIBRATED, Calibration
 from tdd.metrics.kept_calibration import false_positives_text
+from tdd.names import FACEFORENSICS_FAMILY
 
 SCHEMA = 1
 LEVEL = 0.95
@@ -95,6 +96,8 @@ class Prediction:
     false_positives: Mapping[str, Any] = field(default_factory=dict)
     """What the weights say of reals that are called fake, by data set: see
     :func:`tdd.metrics.kept_calibration.with_false_positives`; empty without calibration."""
+    calibrated_on: tuple[str, ...] = FACEFORENSICS_FAMILY
+    """The data sets whose validation videos the calibration was found on."""
 
     @property
     def calibrated(self) -> bool:
@@ -124,7 +127,7 @@ class Prediction:
         return " ".join(self._notes())
 
     def _notes(self) -> list[str]:
-        errors = false_positives_text(self.false_positives) if self.calibrated else ""
+        errors = false_positives_text(self.false_positives, self.calibrated_on) if self.calibrated else ""
         said = [CHANCE if self.calibrated else SIGMOID, errors, ABOUT_INTERVAL if self.score_span else ""]
         return [sentence for sentence in said if sentence]
 

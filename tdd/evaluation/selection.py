@@ -13,12 +13,12 @@ from tdd.data.clips import frames_spanned, usable
 from tdd.data.clock import FPS
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
-from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, IDENTITIES, LRW, REAL
+from tdd.names import CELEB_DF, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, IDENTITIES, LRW, MADE_FROM, REALS_OF
 
 NOT_IN_SHORT_CELEB_LIST = (f"{CELEB_DF}/YouTube-real/00275", f"{CELEB_DF}/Celeb-real/id39_0005")
 """Reals of the official test list that RealForensics' own list omits (finding A7)."""
 
-LOGIT_COLUMNS = ["video_id", "dataset", "method", "label", "split", IDENTITIES]
+LOGIT_COLUMNS = ["video_id", "dataset", "method", "label", "split", IDENTITIES, MADE_FROM]
 LEAST_VIDEOS = 2
 """Of each class: with fewer, an AUC has no interval."""
 
@@ -87,7 +87,7 @@ def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPE
 
     Returns:
         one row a clip: ``video_id``, ``dataset``, ``method``, ``label``, ``split``, ``identities`` (who is seen, then
-        whose face or motion was put in), ``start`` (frame).
+        whose face or motion was put in), ``made_from`` (the real of a fake, where lists name it), ``start`` (frame).
 
     Raises:
         TddError: the store has no test video of a data set or method that is asked for, none that is long enough, or
@@ -135,25 +135,41 @@ def listed_test_videos(store: ClipStore, recipe: Recipe, protocol: Protocol = PA
 
 
 def validation_clips(store: ClipStore, recipe: Recipe) -> pd.DataFrame:
-    """The clips of the FaceForensics++ validation videos, reals and the methods seen in training, by the same protocol.
+    """The clips of the validation videos of :func:`seen_videos`, by the same protocol.
 
     Returns:
         as :func:`evaluation_clips`; empty where the store has no such video.
     """
-    index = store.index
-    seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *recipe.stage2.methods))
+    index = seen_videos(store.index, recipe)
     # Too short ones go here: usable() would refuse a store without others, and here that only means no calibration.
-    table = index[seen & (index["split"] == "val") & (index["frames"] >= recipe.clip.frames)]
+    table = index[(index["split"] == "val") & (index["frames"] >= recipe.clip.frames)]
     return _clips(table, recipe, PAPER_PROTOCOL) if len(table) else table.assign(start=0)
 
 
 def real_class(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """The rows of the reals that forgeries of a data set are held against.
 
-    DeeperForensics-1.0 has none of its own: its reals are those of FaceForensics++.
+    Those of the data set itself, or of the one that it was made from (``REALS_OF``).
     """
-    sources = FACEFORENSICS_FAMILY if dataset in FACEFORENSICS_FAMILY else (dataset,)
-    return table[table["dataset"].isin(sources) & (table["label"] == 0)]
+    return table[(table["dataset"] == REALS_OF.get(dataset, dataset)) & (table["label"] == 0)]
+
+
+def seen_videos(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """What stage 2 may train on, of every split: fakes of ``stage2.methods``, and the reals of their data sets.
+
+    Raises:
+        TddError: the table has no fake of these methods.
+    """
+    methods = recipe.stage2.methods
+    fakes = table[table["method"].isin(methods) & (table["label"] == 1)]
+    if fakes.empty:
+        known = sorted(set(table.loc[table["label"] == 1, "method"]))
+        raise TddError(
+            f"The store has no fake of stage2.methods ({', '.join(methods)}); it has: {', '.join(known) or 'none'}. "
+            "Name those to train on, as --set 'stage2.methods=[A, B]'."
+        )
+    reals = [real_class(table, str(name)) for name in dict.fromkeys(fakes["dataset"])]
+    return table.loc[table.index.isin(pd.concat([fakes, *reals]).index)]
 
 
 def _chosen(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:

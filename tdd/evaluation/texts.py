@@ -12,7 +12,7 @@ from tdd.evaluation.evaluate import FPR, LOW_FPR
 from tdd.evaluation.perturb import BLOCK_UNIT, CORRUPTIONS
 from tdd.evaluation.selection import Protocol
 from tdd.metrics.kept_calibration import THRESHOLD, calibration_text, false_positives_text, known_calibration
-from tdd.names import FACEFORENSICS, FAKE_SOUND_ALONE
+from tdd.names import FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE
 from tdd.records.results import COUNTED, LOST, SYNTHETIC_SENTENCE, of_listed
 
 WIDTH = 118
@@ -78,7 +78,8 @@ def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
     kept = record["calibration"]
     said.append(f"Calibration: {calibration_text(kept)}.")
     # A threshold is right, if at all, where it was found.
-    told = false_positives_text(kept.get("false_positives", {})) if known_calibration(kept) else ""
+    own = kept.get("datasets", FACEFORENSICS_FAMILY)
+    told = false_positives_text(kept.get("false_positives", {}), own) if known_calibration(kept) else ""
     return [*said, *([told] if told else [])]
 
 

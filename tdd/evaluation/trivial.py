@@ -16,11 +16,10 @@ from tdd.config import TRIVIAL, Recipe
 from tdd.data.clips import usable
 from tdd.data.store import ClipStore
 from tdd.evaluation.evaluate import method_metrics, write_logits
-from tdd.evaluation.selection import evaluation_clips, listed_test_videos
+from tdd.evaluation.selection import evaluation_clips, listed_test_videos, seen_videos
 from tdd.metrics import video_scores
 from tdd.metrics.logistic import fit_logistic
 from tdd.metrics.trivial import trivial_statistics
-from tdd.names import FACEFORENSICS, REAL
 from tdd.records.record import Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
 
@@ -29,7 +28,7 @@ def score_trivially(store: ClipStore, row: Row, recipe: Recipe, run: Path, seed:
     """Fit the trivial baseline on the training videos, score every test clip, or read the record of doing so.
 
     Args:
-        store: holds FaceForensics++ and the test sets.
+        store: holds the videos of the seen methods, and the test sets.
         row: what the record is to say of itself.
         recipe: says which methods are seen and which clips are scored.
         run: folder for clip logits and record.
@@ -42,9 +41,8 @@ def score_trivially(store: ClipStore, row: Row, recipe: Recipe, run: Path, seed:
     if finished:
         return finished
     run.mkdir(parents=True, exist_ok=True)
-    clock, index = Clock(), store.index
-    seen = (index["dataset"] == FACEFORENSICS) & index["method"].isin((REAL, *recipe.stage2.methods))
-    training = usable(index[seen & (index["split"] == "train")], recipe)
+    clock, seen = Clock(), seen_videos(store.index, recipe)
+    training = usable(seen[seen["split"] == "train"], recipe)
     middle = training.assign(start=(training["frames"] - recipe.clip.frames) // 2)
     model = fit_logistic(_features(store, middle, recipe), training["label"].to_numpy())
     clips = evaluation_clips(store, recipe)

@@ -6,7 +6,7 @@ which one is more likely fake, and of one video alone nothing that could be call
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -40,7 +40,8 @@ def calibrate(videos: pd.DataFrame) -> dict[str, Any]:
         videos: of the validation split, as :func:`tdd.metrics.video_scores` gives them; never test videos.
 
     Returns:
-        ``temperature``, ``bias``, ``prior`` (the share of fakes for which the chances hold), ``reals`` and ``fakes``
+        ``temperature``, ``bias``, ``datasets`` (names of those that they were found on), ``prior`` (the share of
+        fakes for which the chances hold), ``reals`` and ``fakes``
         (numbers of videos), ``ece_before`` and ``ece_after`` (expected calibration error on these very videos) and
         ``ece_floor`` (that of a perfectly calibrated detector on as many); or ``reason`` alone, a sentence, where they
         cannot be calibrated on.
@@ -55,8 +56,8 @@ def calibrate(videos: pd.DataFrame) -> dict[str, Any]:
         return {"reason": few}
     before, after = (calibration_error(labels, logits, known) for known in (UNCALIBRATED, found))
     return {
-        "temperature": found.temperature, "bias": found.bias, "prior": EQUAL_CLASSES,
-        "reals": len(labels) - fakes, "fakes": fakes, "ece_before": before, "ece_after": after,
+        "temperature": found.temperature, "bias": found.bias, "datasets": sorted(set(videos["dataset"])),
+        "prior": EQUAL_CLASSES, "reals": len(labels) - fakes, "fakes": fakes, "ece_before": before, "ece_after": after,
         "ece_floor": error_floor(labels, logits, found),
     }  # fmt: skip
 
@@ -115,13 +116,18 @@ def with_false_positives(kept: Mapping[str, Any], videos: pd.DataFrame) -> dict[
     return {**kept, "false_positives": found}
 
 
-def false_positives_text(found: Mapping[str, Any]) -> str:
-    """What ``false_positives`` hold, in one sentence; empty where they hold nothing."""
+def false_positives_text(found: Mapping[str, Any], own: Collection[str] = FACEFORENSICS_FAMILY) -> str:
+    """What ``false_positives`` hold, in one sentence; empty where they hold nothing.
+
+    Args:
+        found: as :func:`with_false_positives` gives them.
+        own: the data sets that the calibration was found on; older weights keep none, and had no others.
+    """
     if not found:
         return ""
     shares = [
         f"{values['share']:.0%} of the {values['reals']} reals of {name}"
-        + ("" if name in FACEFORENSICS_FAMILY else " (another data set than it was calibrated on)")
+        + ("" if name in own else " (another data set than it was calibrated on)")
         for name, values in found.items()
     ]
     return f"From {THRESHOLD} on it calls fake, of its test videos: {', '.join(shares)}."

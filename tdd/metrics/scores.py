@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tdd.errors import TddError
-from tdd.names import IDENTITIES
+from tdd.names import IDENTITIES, MADE_FROM
 
 CLIP_COLUMNS = ("video_id", "dataset", "method", "label", "split", "start", "logit")
 """What a table of clip logits holds, one row a clip; ``start`` is the clip's first frame."""
@@ -22,13 +22,14 @@ def video_scores(clips: pd.DataFrame) -> pd.DataFrame:
     by 64 passes that, so that ``score`` may tie videos which the network tells apart.
 
     Args:
-        clips: one row a clip, with the columns of ``CLIP_COLUMNS`` and, where it is known who is seen, ``identities``;
-            ``video_id`` names the method too, since one file
-            name occurs in every method folder of FaceForensics++.
+        clips: one row a clip, with the columns of ``CLIP_COLUMNS`` and, where records keep them, ``identities`` and
+            ``made_from``; ``video_id`` names the method too, since one file name occurs in every method folder of
+            FaceForensics++.
 
     Returns:
         One row a video, indexed by ``video_id`` in sorted order, with the columns dataset, method, label, split,
-        identities (where given), ``logit`` (mean of its clips), ``score`` (sigmoid of that mean) and ``clips``.
+        identities and made_from (where given), ``logit`` (mean of its clips), ``score`` (sigmoid of that mean) and
+        ``clips``.
 
     Raises:
         TddError: a column is absent, the table is empty, a logit is not finite, a label is neither 0 nor 1, a clip
@@ -37,7 +38,7 @@ def video_scores(clips: pd.DataFrame) -> pd.DataFrame:
     _check_clips(clips)
     by_video = clips.groupby("video_id", sort=True)
     # A fact that only some clips of a video lack is a difference too.
-    facts = [*_FACTS, IDENTITIES] if IDENTITIES in clips else _FACTS
+    facts = [*_FACTS, *(name for name in (IDENTITIES, MADE_FROM) if name in clips)]
     mixed = by_video[facts].nunique(dropna=False).gt(1)
     if mixed.to_numpy().any():
         video = mixed.index[mixed.any(axis=1)][0]

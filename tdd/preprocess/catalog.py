@@ -11,27 +11,34 @@ from typing import Any
 import pandas as pd
 
 from tdd.errors import TddError
-from tdd.names import SPLITS
+from tdd.machine.console import legible
+from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, FAKEAVCELEB, LRW, SPLITS
 from tdd.preprocess.folders import is_folder, is_there
 from tdd.preprocess.layouts import READERS, Video
+from tdd.preprocess.manifest import MANIFEST, list_manifest, manifests_in
 from tdd.preprocess.naming import folded_name
 from tdd.preprocess.strays import resembled, unread_folders
 
+APART = (LRW, FACEFORENSICS, CELEB_DF, DEEPERFORENSICS, DFDC, FAKEAVCELEB)
+"""Data sets whose owners keep people apart: where splits share one, the lists are not the owner's."""
+
 
 def datasets_in(root: Path) -> list[str]:
-    """Names of the data sets whose folder is there.
+    """Names of the data sets whose folder is there: those with a reader of their own, then those with a manifest.
 
     Raises:
         TddError: there is none.
     """
-    found = [name for name in READERS if is_folder(root / name)]
+    found = [*(name for name in READERS if is_folder(root / name)), *manifests_in(root)]
     if not found:
         if is_folder(root) and not os.access(root, os.R_OK | os.X_OK):
             raise TddError(f"{root} cannot be read (Permission denied).")
         likely = [f" {name} {reason}." for name, reason in unread_folders(root) if resembled(name)]
-        inside = f" {root} seems to be one: give the folder that it lies in." if resembled(root.resolve().name) else ""
+        itself = resembled(root.resolve().name) or is_there(root / MANIFEST)
+        inside = f" {root} seems to be one: give the folder that it lies in." if itself else ""
         raise TddError(
-            f"No data set was found in {root}; expected a folder named {', '.join(READERS)} (data/README.md)."
+            f"No data set was found in {root}; expected a folder named {', '.join(READERS)}, or one with a {MANIFEST} "
+            "(data/README.md)."
             f"{''.join(likely[:3]) or inside}"
         )
     return found
@@ -44,7 +51,7 @@ def list_videos(root: Path, dataset: str) -> list[Video]:
         TddError: a list is missing or malformed or leads out of the data set, or a folder cannot be read.
     """
     try:
-        return list(READERS[dataset](root))
+        return list(READERS[dataset](root) if dataset in READERS else list_manifest(root, dataset))
     except OSError as error:
         raise TddError(f"{error.filename or root / dataset} cannot be read ({error.strerror}).") from error
 
@@ -59,16 +66,17 @@ def read_catalog(root: Path) -> pd.DataFrame:
         one row a video, in a fixed order, with the columns of :class:`Video`.
 
     Raises:
-        TddError: no data set there, a list that is missing or wrong or names a video twice, or a data set of which no
-            video is there.
+        TddError: no data set there, a list that is missing or wrong or names a video twice, a data set of which no
+            video is there, or two data sets with a method of the same name.
     """
-    videos = []
+    videos: list[Video] = []
     for name in datasets_in(root):
         listed = list_videos(root, name)
         require_unique(listed)
         if not any(is_there(root / video.path) for video in listed):
             raise TddError(f"{root / name} holds none of the {len(listed)} videos of {name}; complete or remove it.")
         videos += listed
+    require_own_methods(videos)
     # As objects: the texts of pandas 3 cannot hold a name with bytes that are no UTF-8, of which the reader shall hear.
     table = pd.DataFrame([dataclasses.asdict(video) for video in videos], dtype=object)
     return table.astype({"label": int, "audio": bool})
@@ -102,6 +110,61 @@ def require_unique(videos: Iterable[Video]) -> None:
                 "that Unicode writes a letter tells no videos apart; rename or remove one."
             )
         raise TddError(f"{video.video_id} is on the lists of {video.dataset} twice ({where}); copy the lists again.")
+
+
+def require_own_methods(videos: Iterable[Video]) -> None:
+    """Check that a method's name says of which data set it is: scores and tables call it by that name alone.
+
+    Raises:
+        TddError: two data sets have a method of the same name.
+    """
+    owner: dict[str, str] = {}
+    for video in videos:
+        if video.label and owner.setdefault(video.method, video.dataset) != video.dataset:
+            raise TddError(
+                f"{owner[video.method]} and {video.dataset} both have a method {video.method}, and tables tell methods "
+                f"by their names alone; rename one in its {MANIFEST}, as {video.dataset}-{video.method}."
+            )
+
+
+def shared_people(videos: Iterable[tuple[str, str, str]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Who is in more than one split, and in which.
+
+    Of DeeperForensics only who is seen counts, since an actor's face is put on many.
+
+    Args:
+        videos: data set, split and identities of each.
+    """
+    splits: dict[str, set[str]] = {}
+    for dataset, split, identities in videos:
+        people = identities.split()
+        for person in people[:1] if dataset == DEEPERFORENSICS else people:
+            splits.setdefault(person, set()).add(split)
+    return [
+        (person, tuple(split for split in SPLITS if split in where))
+        for person, where in sorted(splits.items())
+        if len(where) > 1
+    ]
+
+
+def leakage_notes(catalog: pd.DataFrame) -> list[str]:
+    """A sentence for each data set without an owner's promise (``APART``) whose splits share people."""
+    said = []
+    for name, rows in catalog[~catalog["dataset"].isin(APART)].groupby("dataset", sort=False):
+        shared = shared_people(zip(rows["dataset"], rows["split"], rows["identities"], strict=True))
+        if shared:
+            said.append(leakage(str(name), shared))
+    return said
+
+
+def leakage(dataset: str, shared: list[tuple[str, tuple[str, ...]]]) -> str:
+    """What is said of people in more than one split."""
+    person, where = shared[0]
+    count = f"{len(shared):,} people are" if len(shared) > 1 else "one person is"
+    return (
+        f"Leakage in {dataset}: {count} in more than one split, {legible(person)} ({', '.join(where)}) for instance. A "
+        "detector may know them by face, and scores of test videos be too good; give all videos of a person one split."
+    )
 
 
 def count_table(videos: Iterable[Video] | pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from tdd.errors import TddError
 from tdd.machine.console import legible
 from tdd.machine.parallel import InlinePool, Pool, ProcessPool, Progress, local_engine, parallel_map
 from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, LRW, REAL, SPLITS
-from tdd.preprocess.catalog import datasets_in, list_videos, require_unique
+from tdd.preprocess.catalog import APART, datasets_in, leakage, list_videos, require_unique, shared_people
 from tdd.preprocess.expected import LRW_SHORT_VAL, SYNTHETIC_MARK, Counts, count_videos, expected_counts
 from tdd.preprocess.folders import is_there
 from tdd.preprocess.layouts import Video
@@ -28,14 +28,18 @@ Trouble = tuple[str, str]
 """A path relative to the data root, and what is wrong with it."""
 
 
+File = tuple[str, bool, str]
+"""A path relative to the data root, whether sound belongs to it, and its forged parts."""
+
+
 class Verdict(IntEnum):
     """What a check comes to; the number is the command's exit code."""
 
     COMPLETE = 0
     INCOMPLETE = 1
-    """Videos are missing or unreadable, but what is there can be used."""
+    """Videos are missing or unreadable, or splits share people, but what is there can be used."""
     UNUSABLE = 2
-    """No list, nothing readable, or people who are in more than one split."""
+    """No list, nothing readable, or people in more than one split of a data set whose owner keeps them apart."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +145,11 @@ def _unreadable(
     root: Path, videos: Sequence[Video], deep: bool, workers: int | None, progress: Progress | None
 ) -> dict[str, str]:
     """What is wrong with a video, by its path, for those with which something is."""
-    files = [(video.path, video.audio) for video in videos]
+    files = [(video.path, video.audio, video.segments) for video in videos]
     batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
     engine = _apart if deep else local_engine
     look, killed = partial(_probe, root, deep), "\0"
-    parts = parallel_map(look, batches, workers, progress, engine, lambda batch: [(path, killed) for path, _ in batch])
+    parts = parallel_map(look, batches, workers, progress, engine, lambda batch: [(file[0], killed) for file in batch])
     troubles = dict(trouble for part in parts for trouble in part)
     # One of a batch ended the process that looked at it: each is looked at by itself.
     again = [[file] for file in files if troubles.get(file[0]) == killed]
@@ -160,13 +164,13 @@ def _apart(workers: int | None, pieces: int) -> Pool:
     return ProcessPool(1) if isinstance(pool, InlinePool) else pool
 
 
-def _killed(files: Sequence[tuple[str, bool]]) -> list[Trouble]:
+def _killed(files: Sequence[File]) -> list[Trouble]:
     said = "ends the process that opens it, or needs more memory than there is; copy it again from its source"
-    return [(path, said) for path, _ in files]
+    return [(file[0], said) for file in files]
 
 
-def _probe(root: Path, deep: bool, files: Sequence[tuple[str, bool]]) -> list[Trouble]:
-    troubles = ((path, video_problem(root / path, audio, deep)) for path, audio in files)
+def _probe(root: Path, deep: bool, files: Sequence[File]) -> list[Trouble]:
+    troubles = ((path, video_problem(root / path, audio, deep, segments)) for path, audio, segments in files)
     return [trouble for trouble in troubles if trouble[1]]
 
 
@@ -178,9 +182,10 @@ def _check(root: Path, dataset: str, listed: Sequence[Video], bad: dict[str, str
     seen = find_strays(root, dataset, {video.path for video in listed})
     expected, found = expected_counts(root, dataset, listed), count_videos(good)
     counts = _counts(expected, found)
-    overlap = _overlap(dataset, listed)
-    problem = _problem(listed, good, overlap)
-    full = not missing and len(good) == len(there) and all(_is_full(dataset, count) for count in counts)
+    shared = shared_people((dataset, video.split, video.identities) for video in listed)
+    overlap = tuple((person, ", ".join(where)) for person, where in shared)
+    problem = _problem(listed, good, overlap if dataset in APART else ())
+    full = not missing and not overlap and len(good) == len(there) and all(_is_full(dataset, count) for count in counts)
     verdict = Verdict.UNUSABLE if problem else Verdict.COMPLETE if full else Verdict.INCOMPLETE
     return DatasetCheck(
         dataset,
@@ -191,7 +196,11 @@ def _check(root: Path, dataset: str, listed: Sequence[Video], bad: dict[str, str
         unexpected=_legible(seen.unexpected),
         unread=_legible(seen.unread),
         overlap=overlap,
-        notes=(*map(legible, seen.notes), *_subset_notes(root, dataset)),
+        notes=(
+            *map(legible, seen.notes),
+            *([leakage(dataset, shared)] if shared and dataset not in APART else []),
+            *_subset_notes(root, dataset),
+        ),
         problem=problem,
     )
 
@@ -224,20 +233,6 @@ def _problem(listed: Sequence[Video], good: Sequence[Video], overlap: Sequence[T
     except TddError as error:
         return str(error)
     return ""
-
-
-def _overlap(dataset: str, listed: Sequence[Video]) -> tuple[Trouble, ...]:
-    """People in more than one split; of DeeperForensics only who is seen, since an actor's face is put on many."""
-    splits: dict[str, set[str]] = {}
-    for video in listed:
-        people = video.identities.split()
-        for person in people[:1] if dataset == DEEPERFORENSICS else people:
-            splits.setdefault(person, set()).add(video.split)
-    return tuple(
-        (person, ", ".join(split for split in SPLITS if split in where))
-        for person, where in sorted(splits.items())
-        if len(where) > 1
-    )
 
 
 def _subset_notes(root: Path, dataset: str) -> list[str]:

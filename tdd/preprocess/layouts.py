@@ -93,6 +93,8 @@ class Video:
     """The owner's name for the version of the video (FaceForensics++); empty where there is only one."""
     audio: bool = False
     """Whether sound belongs to the video. What a file really holds is in the clip store's column of this name."""
+    made_from: str = ""
+    """``video_id`` of the real that a fake was made from, where a list names it."""
     segments: str = ""
     """The forged parts, ``0.520-1.300 2.000-2.440`` (s from the first frame on); empty where none, or unknown."""
 

@@ -162,8 +162,17 @@ def _parse_json(text: str, where: str, what: str) -> Any:
         raise TddError(f"{where} is not {what} ({error}); {AGAIN}.") from error
 
 
-def parse_table(text: str, where: str, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+def parse_table(
+    text: str, where: str, columns: tuple[str, ...], delimiter: str = ",", mend: str = AGAIN
+) -> list[tuple[str, dict[str, str]]]:
     """Rows of a CSV file with a header; a column without a name is called ``""``.
+
+    Args:
+        text: of the file.
+        where: its name.
+        columns: those that are wanted, each of which it must have once.
+        delimiter: between values.
+        mend: said of a row that cannot be read.
 
     Returns:
         for each row its place, ``FILE, line 7``, and its values by column.
@@ -172,7 +181,7 @@ def parse_table(text: str, where: str, columns: tuple[str, ...]) -> list[tuple[s
         TddError: a column is missing or there twice, a row is shorter or longer than the header, or a quote is not
             closed where its value ends.
     """
-    lines, begun = csv.reader(io.StringIO(text), strict=True), 1
+    lines, begun = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), 1
     try:
         header = [name.strip() for name in next(lines, [])]
         missing = [column for column in columns if header.count(column) != 1]
@@ -186,10 +195,10 @@ def parse_table(text: str, where: str, columns: tuple[str, ...]) -> list[tuple[s
                 continue
             if len(row) < len(header) or any(cell.strip() for cell in row[len(header) :]):
                 few = "few" if len(row) < len(header) else "many"
-                raise TddError(f"{place}: too {few} columns; {AGAIN}.")
+                raise TddError(f"{place}: too {few} columns; {mend}.")
             if any("\n" in cell for cell in row):
-                raise TddError(f"{place}: a quote is not closed on its line; {AGAIN}.")
+                raise TddError(f"{place}: a quote is not closed on its line; {mend}.")
             rows.append((place, {column: row[header.index(column)].strip() for column in columns}))
     except csv.Error as error:
-        raise TddError(f"{where}, line {begun}: a quote is not closed on its line ({error}); {AGAIN}.") from error
+        raise TddError(f"{where}, line {begun}: a quote is not closed on its line ({error}); {mend}.") from error
     return rows

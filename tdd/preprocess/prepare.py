@@ -13,6 +13,7 @@ import pandas as pd
 
 from tdd.config import ClipConfig
 from tdd.data.clip_files import save_array
+from tdd.data.segments import beyond_end
 from tdd.data.sound import NO_SOUND
 from tdd.data.store import (
     INDEX,
@@ -39,7 +40,7 @@ from tdd.machine.files import (
 )
 from tdd.machine.parallel import Progress, given_up, local_engine, parallel_map
 from tdd.names import CELEB_DF, FACEFORENSICS, LRW
-from tdd.preprocess.catalog import catalog_rows, count_table, found_table, read_catalog
+from tdd.preprocess.catalog import catalog_rows, count_table, found_table, leakage_notes, read_catalog
 from tdd.preprocess.crops import face_crops, is_upright, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.finding import FOUND, found_in, landmark_file, landmarks_of
@@ -161,7 +162,7 @@ def prepare(
         write_index(out, kept, catalog.assign(video_id=catalog["video_id"].map(legible)))
     store = ClipStore(out)
     gone = set(before) - set(catalog["video_id"])
-    notes = [*_notes(root, out, done, gone), *crop_warnings(store.index)]
+    notes = [*_notes(root, out, done, gone), *leakage_notes(catalog), *crop_warnings(store.index)]
     reasons = reason_table((_kind(root, out, row), row["video_id"]) for row in catalog_rows(failed))
     return Prepared(store, sum(outcome.made for outcome in done), failed, reasons, tuple(notes))
 
@@ -221,7 +222,10 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
             "--landmarks given, which finds them anew."
         )
     video, watch = VideoFile(places["video"]), CropWatch(target, clip.crop)
-    facts |= {"fps": video.read_fps(), SOURCES: sources}
+    header = video.look()
+    if header.seconds and (beyond := beyond_end(row["segments"], header.seconds)):
+        raise TddError(f"{places['video']} {beyond}; mend the list.")
+    facts |= {"fps": header.fps, SOURCES: sources}
     needed = row["dataset"] == LRW  # stage 1 hears it; nothing hears any other data set's
 
     def measured() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from av.stream import Disposition
 
 from tdd.data.container import open_media
+from tdd.data.segments import beyond_end
 from tdd.data.video import VideoFile
 from tdd.data.whole import is_cut_short
 from tdd.errors import TddError
@@ -60,7 +61,7 @@ def why_missing(path: Path) -> str:
     return f"is missing, but {near.name} is there: capitals count on this disk" if near else "is missing"
 
 
-def video_problem(path: Path, audio: bool, deep: bool) -> str:
+def video_problem(path: Path, audio: bool, deep: bool, segments: str = "") -> str:
     """Why the file at ``path`` cannot be used; empty when nothing speaks against it.
 
     It is opened as ``prepare`` and ``predict`` open it.
@@ -69,6 +70,7 @@ def video_problem(path: Path, audio: bool, deep: bool) -> str:
         path: an existing file.
         audio: whether sound belongs to it.
         deep: also decode the first frame, not the header alone.
+        segments: the forged parts that are stated of it, which must lie within it.
     """
     try:
         if path.stat().st_size == 0:
@@ -78,6 +80,8 @@ def video_problem(path: Path, audio: bool, deep: bool) -> str:
         header = VideoFile(path).look(first_frame=deep)
         if audio and not header.sound:
             return "has no sound"
+        if segments and header.seconds:
+            return beyond_end(segments, header.seconds)
     except TddError as error:
         return str(error).removeprefix(str(path)).lstrip(": ").removesuffix(".")
     except OSError as error:

@@ -11,6 +11,7 @@ from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, FAKEAVCELE
 from tdd.preprocess.folders import Passed, files_below, is_folder, is_there
 from tdd.preprocess.landmarks import LANDMARK_FOLDER
 from tdd.preprocess.layouts import COMPRESSION, DFDC_LABELS, DFDC_METADATA, FOLDERS, READERS
+from tdd.preprocess.manifest import MANIFEST, manifests_in
 from tdd.preprocess.naming import is_hidden
 from tdd.preprocess.probe import VIDEO_SUFFIXES
 
@@ -57,14 +58,16 @@ def find_strays(root: Path, dataset: str, listed: set[str]) -> Seen:
         what is not read. The videos of Celeb-DF-v2 beside its test list are not unexpected, only counted in a note.
     """
     seen, passed, untested = Seen(), Passed(), 0
-    for folder in FOLDERS[dataset]:
+    for folder in FOLDERS.get(dataset, (dataset,)):
         for path in files_below(root / folder, passed):
             place = path.relative_to(root).as_posix()
             if dataset == DFDC and path.name == DFDC_METADATA and is_there(path.with_name(DFDC_LABELS)):
                 seen.unread.append((place, f"lies beside a {DFDC_LABELS}, which is read"))
             if place in listed or path.suffix.lower() not in VIDEO_SUFFIXES:
                 continue
-            if path.suffix != ".mp4":
+            if dataset not in FOLDERS:
+                seen.unexpected.append((place, f"is not in {MANIFEST}"))
+            elif path.suffix != ".mp4":
                 seen.unexpected.append((place, f"ends in {path.suffix}; the owner's videos end in .mp4"))
             elif dataset == CELEB_DF:
                 untested += 1
@@ -88,7 +91,7 @@ def find_strays(root: Path, dataset: str, listed: set[str]) -> Seen:
 
 def _unknown_folders(root: Path, dataset: str) -> Iterator[tuple[str, str]]:
     """Folders beside those that are read, and videos in none of them."""
-    read = {PurePosixPath(folder) for folder in FOLDERS[dataset]}
+    read = {PurePosixPath(folder) for folder in FOLDERS.get(dataset, (dataset,))}
     ways = {way for folder in read for way in folder.parents if way.parts}
     for way in sorted(ways):
         for path in _entries(root / way):
@@ -105,13 +108,17 @@ def _videos(path: Path) -> Iterator[Path]:
 
 def unread_folders(root: Path) -> list[tuple[str, str]]:
     """Folders in a data root that are not read, by name, and what they look like; archives of data sets, too."""
-    unread = []
+    unread, manifests = [], manifests_in(root)
     for path in _entries(root):
         likely, folder = resembled(path.name), is_folder(path)
-        if path.name in (*READERS, LANDMARK_FOLDER, MASK_FOLDER) or not (folder or likely):
+        if path.name in (*READERS, *manifests, LANDMARK_FOLDER, MASK_FOLDER) or not (folder or likely):
             continue
         mend = "rename it to that" if folder else "unpack it to that"
-        reason = f"is not read; {likely} is read from a folder of that name: {mend}" if likely else "is not read"
+        reason = (
+            f"is not read; {likely} is read from a folder of that name: {mend}"
+            if likely
+            else f"is not read: it is no known data set and has no {MANIFEST}"
+        )
         unread.append((path.name, reason))
     return unread
 

@@ -17,7 +17,7 @@ from scipy.special import expit
 from tdd.errors import TddError
 from tdd.machine.files import read_json
 from tdd.metrics import video_scores
-from tdd.names import CELEB_DF, FACEFORENSICS, IDENTITIES, LIP_RETIMING, SEEN_METHODS
+from tdd.names import CELEB_DF, FACEFORENSICS, IDENTITIES, LIP_RETIMING, MADE_FROM, SEEN_METHODS
 from tdd.records import paper
 from tdd.records.kinds import require_kinds
 from tdd.records.record import CLIP_LOGITS, CONTRASTS, FAILURE, LATER, RECORD, SCHEMA, STUDY
@@ -269,11 +269,13 @@ def _read_videos(where: Path) -> pd.DataFrame:
     if (where / CLIP_LOGITS).is_file() or not wide.is_file():
         return video_scores(_read_clips(where / CLIP_LOGITS))
     column = f"{where.parent.name}/{where.name}"
-    table = pd.read_csv(wide, index_col="video_id", dtype={IDENTITIES: str}, keep_default_na=False)
+    table = pd.read_csv(
+        wide, index_col="video_id", dtype=dict.fromkeys((IDENTITIES, MADE_FROM), str), keep_default_na=False
+    )
     if column not in table:
         raise TddError(f"{wide} has no column {column}; write the summary again.")
     # An empty cell is a video that this run did not score.
-    facts = [name for name in ("dataset", "method", "label", "split", IDENTITIES) if name in table]
+    facts = [name for name in ("dataset", "method", "label", "split", IDENTITIES, MADE_FROM) if name in table]
     videos = table[facts].assign(logit=pd.to_numeric(table[column], "coerce"))
     return videos.dropna(subset="logit").assign(score=lambda kept: expit(kept["logit"]))
 
@@ -282,7 +284,7 @@ def _read_clips(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(
             path,
-            dtype=dict.fromkeys(("video_id", "dataset", "method", "split", IDENTITIES), str),
+            dtype=dict.fromkeys(("video_id", "dataset", "method", "split", IDENTITIES, MADE_FROM), str),
             keep_default_na=False,  # a method may be called "None"
             na_values={"logit": ["", "nan", "NaN"]},  # stays a column of numbers, for video_scores to name the clip
         )

@@ -9,14 +9,14 @@ import pandas as pd
 
 from tdd.errors import TddError
 from tdd.machine.files import check_writable, whole_file, write_atomically
-from tdd.names import IDENTITIES
+from tdd.names import IDENTITIES, MADE_FROM
 from tdd.records.record import FAILURE, RECORD, STUDY
 from tdd.records.results import SCORES, find_studies, load_study
 
 DECIMALS = 4
 """Of a video's logit in a summary: ties that rounding makes move an AUC by far less than a thousandth."""
 
-_FACTS = ["dataset", "method", "label", "split", IDENTITIES]
+_FACTS = ["dataset", "method", "label", "split", IDENTITIES, MADE_FROM]
 
 
 def write_summary(folder: Path, out: Path) -> list[Path]:
@@ -61,8 +61,8 @@ def write_summary(folder: Path, out: Path) -> list[Path]:
                 facts.append(run.videos.reindex(columns=_FACTS))
     known = pd.concat(facts) if facts else pd.DataFrame(columns=_FACTS, index=pd.Index([], name="video_id"))
     table = known[~known.index.duplicated()].sort_index()
-    if table[IDENTITIES].isna().any():  # some run's record is of an older version, which kept none
-        table = table.drop(columns=IDENTITIES)
+    # Some run's record may be of an older version, which kept none of one.
+    table = table.drop(columns=[name for name in (IDENTITIES, MADE_FROM) if table[name].isna().any()])
     with whole_file(out / SCORES) as unfinished:
         table.assign(**{name: logits[name] for name in sorted(logits)}).to_csv(unfinished)
     return written

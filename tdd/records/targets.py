@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from tdd.names import FACEFORENSICS, FACEFORENSICS_FAMILY, IDENTITIES
+from tdd.names import DF40_FF, FACEFORENSICS, IDENTITIES, MADE_FROM, REALS_OF
 
 LEAST_TARGETS = 2
 """With a video of each class: with fewer there is no variance over targets."""
@@ -59,22 +59,25 @@ def shared_targets(tables: Iterable[pd.DataFrame]) -> pd.Series | None:
 def own_reals(videos: pd.DataFrame) -> pd.Series:
     """The real that each fake was made from, by the fake's ``video_id``; fakes whose real is not there are left out.
 
-    It is the one real of the fake's target. Where a person has several (Celeb-DF-v2), it is the one of the same number,
-    with which both names end.
+    It is the one that ``made_from`` names; where that is empty, the one real of the fake's target. Where a person has
+    several (Celeb-DF-v2), it is the one of the same number, with which both names end.
 
     Args:
-        videos: as :func:`targets_of` takes them.
+        videos: as :func:`targets_of` takes them, with ``made_from`` where it is known.
     """
+    told = _told_reals(videos)
     if IDENTITIES not in videos:
-        return pd.Series(dtype=object)
+        return told
     reals: dict[tuple[str, str], list[str]] = {}
     people = videos[IDENTITIES].fillna("").astype(str).str.split()
     rows = list(zip(videos.index.astype(str), videos["dataset"].astype(str), videos["label"], people, strict=True))
     for video, dataset, label, names in rows:
         if label == 0 and names:
             reals.setdefault((_family(dataset), names[0]), []).append(video)
-    found = {}
+    found = {str(fake): str(real) for fake, real in told.items()}
     for video, dataset, label, names in rows:
+        if video in found:
+            continue
         own = reals.get((_family(dataset), names[0]), []) if label == 1 and names else []
         own = own if len(own) < 2 else [real for real in own if real.rsplit("_", 1)[-1] == video.rsplit("_", 1)[-1]]
         if len(own) == 1:
@@ -82,14 +85,23 @@ def own_reals(videos: pd.DataFrame) -> pd.Series:
     return pd.Series(found, dtype=object)
 
 
+def _told_reals(videos: pd.DataFrame) -> pd.Series:
+    """The reals that ``made_from`` names and that are there, by the fake's ``video_id``."""
+    if MADE_FROM not in videos:
+        return pd.Series(dtype=object)
+    named = videos.loc[videos["label"] == 1, MADE_FROM].fillna("").astype(str)
+    reals = videos.index[videos["label"] == 0]
+    return named[named.isin(reals)].astype(object)
+
+
 def _family(dataset: str) -> str:
     """Data sets that are made from the same originals name the same people."""
-    return FACEFORENSICS if dataset in FACEFORENSICS_FAMILY else dataset
+    return REALS_OF.get(dataset, dataset)
 
 
 def _partners(videos: pd.DataFrame, named: pd.Series) -> dict[str, str]:
     """For each original of FaceForensics++ the name of its pair, as the fakes tell it."""
-    fakes = named[(videos["dataset"] == FACEFORENSICS) & (videos["label"] == 1)]
+    fakes = named[videos["dataset"].isin((FACEFORENSICS, DF40_FF)) & (videos["label"] == 1)]
     pairs = {tuple(sorted(people)) for people in fakes if len(people) == 2}
     # In order, or an original that is in several pairs would be in another one's from process to process.
     return {name: "_".join(pair) for pair in sorted(pairs) for name in pair}
