@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from tdd.errors import TddError
-from tdd.names import SEEN_METHODS
+from tdd.names import LRW, SEEN_METHODS
 
 PAPER = "paper"
 REALFORENSICS = "RealForensics"
@@ -119,6 +119,11 @@ class Stage1Config:
     batch_size: int = setting(256, REALFORENSICS, "Clips per optimiser step.")
     epochs: int = setting(150, REALFORENSICS, "Passes over the clips.")
     warmup_epochs: int = setting(20, REALFORENSICS, "Linear warm-up, then cosine to zero.")
+    datasets: tuple[str, ...] = setting(
+        (LRW,), PAPER,
+        "Data sets whose real videos with sound are heard, in stage 2 too; all but LRW are cut into pieces of 29 frames "
+        "where somebody speaks.",
+    )  # fmt: skip
     clips: int = setting(
         5_000, PAPER,
         "Training clips: as many of each word, by name, as make up this number; 0 takes all.",

@@ -33,6 +33,7 @@ from tdd.data.clips import (
     pick_words,
     usable,
 )
+from tdd.data.speech import talking_faces
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
@@ -44,7 +45,6 @@ from tdd.machine.ranks import all_rows, counts_of_ranks, from_leader, join, lead
 from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate
 from tdd.models.build import Branch, build_predictor, video_backbone
-from tdd.names import LRW
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
 from tdd.records.targets import own_reals
@@ -234,7 +234,7 @@ def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = Tr
     ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
     joined = round(config.batch_size * ratio)
     if joined:
-        faces = index[index["audio"] & (index["dataset"] == LRW) & (index["split"] == "train")]  # as in stage 1
+        faces = talking_faces(index, recipe.stage1.datasets, "train")  # as in stage 1
         extra = usable(pick_words(faces, recipe.stage1.clips), recipe)
         companions = CompanionBatches(len(extra), joined, batches)
         loaders["joined"] = loader(DetectionClips(store, extra, recipe, clean, raw), companions, recipe)

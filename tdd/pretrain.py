@@ -20,14 +20,23 @@ from torch.optim.lr_scheduler import LambdaLR
 from tdd.config import STAGE1, Recipe
 from tdd.data.audio import MEL_PER_FRAME
 from tdd.data.augment import mask_log_mel, mask_video, normalise, views
-from tdd.data.clips import EpochBatches, PretrainingClips, fixed_batches, loader, on_gpu, pick_words, spread_words
+from tdd.data.clips import (
+    UNKNOWN_WORD,
+    EpochBatches,
+    PretrainingClips,
+    fixed_batches,
+    loader,
+    on_gpu,
+    pick_words,
+    spread_words,
+)
+from tdd.data.speech import talking_faces
 from tdd.data.store import ClipStore
 from tdd.losses import centre, prediction_loss
 from tdd.machine.launch import begins_ranks
 from tdd.machine.ranks import from_leader, join, losses_told, my_share, world
 from tdd.models import AudioResNet, Prober
 from tdd.models.build import Branch, build_predictor, video_backbone
-from tdd.names import LRW
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.training.collapse import GROUP, CollapseWatch
 from tdd.training.devices import on_all_devices
@@ -51,7 +60,7 @@ class Pretraining(Stage):
     def __init__(self, backbone: str, recipe: Recipe, words: int, steps_per_epoch: int) -> None:
         """Build students, their predictors, teachers as copies of the students, and the prober over ``words`` words.
 
-        Without audio the audio networks are not built.
+        Without audio the audio networks are not built, and without words no prober.
         """
         super().__init__({
             "backbone": backbone, "words": words, "steps_per_epoch": steps_per_epoch,
@@ -66,7 +75,7 @@ class Pretraining(Stage):
         self.video_teacher, self.audio_teacher = copy.deepcopy(self.video), copy.deepcopy(self.audio)
         for teacher in filter(None, (self.video_teacher, self.audio_teacher)):
             teacher.requires_grad_(False)
-        self.prober = Prober(self.video.backbone.out_channels, words)
+        self.prober = Prober(self.video.backbone.out_channels, words) if words else None
         self.watch = CollapseWatch(words)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
@@ -84,11 +93,12 @@ class Pretraining(Stage):
         if self.audio and self.audio_predictor:
             quiet = mask_log_mel(batch["mel"], batch["time"], batch["mel_bins"], MEL_PER_FRAME)
             losses["loss_audio"] = prediction_loss(self.audio_predictor(self.audio(quiet)[1]), for_audio)
-        prober_loss = F.cross_entropy(self.prober(features), batch["word"])
-
         loss = torch.stack(list(losses.values())).sum()
         self.note({"loss": loss} | losses)
-        return loss + prober_loss
+        known = batch["word"] != UNKNOWN_WORD
+        if self.prober is None or not known.any():
+            return loss
+        return loss + F.cross_entropy(self.prober(features)[known], batch["word"][known])
 
     def _targets(self, video: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """What the video student is to predict, and what the audio student is: projections (B, C, T) of teachers."""
@@ -110,7 +120,7 @@ class Pretraining(Stage):
         video = normalise(batch["clean"])
         features, projection = self.video(video)
         target, video_target = self._targets(video, batch["mel"])
-        named = self.prober(features).argmax(1)
+        named = torch.full_like(batch["word"], UNKNOWN_WORD) if self.prober is None else self.prober(features).argmax(1)
         self.watch.update(self.video_predictor(projection), target, video_target, named, batch["word"])
 
     def configure_optimisers(self) -> tuple[AdamP, LambdaLR]:
@@ -171,7 +181,7 @@ def pretrain(
     call this alike.
 
     Args:
-        store: holds LRW (or its synthetic stand-in), splits ``train`` and ``val``.
+        store: holds the data sets of ``stage1.datasets``, splits ``train`` and ``val``.
         backbone: name in the registry.
         recipe: every number of the run.
         run: folder for resume point, weights and record.
@@ -194,11 +204,11 @@ def pretrain(
         return finished
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    faces = store.index[store.index["audio"] & (store.index["dataset"] == LRW)]
-    training = pick_words(faces[faces["split"] == "train"], recipe.stage1.clips)
+    training, looked_at = (talking_faces(store.index, recipe.stage1.datasets, split) for split in ("train", "val"))
+    training = pick_words(training, recipe.stage1.clips)
     raw = on_gpu(recipe.machine)
     clips = PretrainingClips(store, training, recipe, train=True, raw=raw)
-    looked_at = spread_words(faces[faces["split"] == "val"], recipe.stage1.validation_clips)
+    looked_at = spread_words(looked_at, recipe.stage1.validation_clips)
     checked = PretrainingClips(store, looked_at, recipe, train=False, words=clips.words, raw=raw)
     batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed, recipe.stage1.micro_batches)
     torch.manual_seed(seed)

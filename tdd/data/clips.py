@@ -16,6 +16,7 @@ from tdd.config import ClipConfig, MachineConfig, Recipe
 from tdd.data.audio import N_MELS, log_mel
 from tdd.data.augment import CUT, NO_NOISE, Cut, Noise, central_cut, cut_view, draw_cut, draw_noise
 from tdd.data.loading import Loader
+from tdd.data.speech import ANYWHERE, PIECE, START
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.machine.ranks import my_share, world
@@ -44,6 +45,24 @@ class _Rows:
         return {name: column[number] for name, column in self._columns.items()}
 
 
+def _placed(table: pd.DataFrame, clip: ClipConfig) -> pd.DataFrame:
+    """The table with ``start``; without one, each clip is drawn from its whole video.
+
+    Raises:
+        TddError: there are pieces, and a clip is longer than they are.
+    """
+    if START not in table:
+        return table.assign(**{START: ANYWHERE})
+    if clip.frames > PIECE and (table[START] != ANYWHERE).any():
+        raise TddError(f"clip.frames is {clip.frames}, and talking faces are cut into pieces of {PIECE}; lower it.")
+    return table
+
+
+def _window(row: Mapping[str, Any]) -> tuple[int, int]:
+    """First frame and length of what a clip is drawn from: a piece, or the whole video."""
+    return (0, int(row["frames"])) if row[START] == ANYWHERE else (int(row[START]), PIECE)
+
+
 class PretrainingClips(Dataset[dict[str, Any]]):
     """Clips of real talking faces with audio, in two independent views: clean for teachers, noisy for students."""
 
@@ -58,13 +77,16 @@ class PretrainingClips(Dataset[dict[str, Any]]):
     ) -> None:
         """Serve the videos of ``table`` (rows of the store's index); ``train`` switches every random draw on.
 
-        ``words`` are the numbers of the words where they are those of other clips; a word that is not there is -1.
+        ``words`` are the numbers of the words where they are those of other clips; a word that is not there is -1, as
+        is a clip without a word. A row with ``start`` (first frame) is shown from there.
         ``raw``: stored clips and their draws, of which :func:`tdd.data.augment.views` makes the same on a device.
         """
         self.raw = raw
         self.store, self.table, self.recipe, self.train = store, usable(table, recipe), recipe, train
-        self.words = words or {word: number for number, word in enumerate(sorted(set(table["word"])))}
-        self._rows = _Rows(self.table, "video_id", "frames", "word")
+        self.table = _placed(self.table, recipe.clip)
+        known = sorted(set(table["word"]) - {""})
+        self.words = words if words is not None else {word: number for number, word in enumerate(known)}
+        self._rows = _Rows(self.table, "video_id", "frames", "word", START)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -73,8 +95,9 @@ class PretrainingClips(Dataset[dict[str, Any]]):
         """Shapes: video (3, T, H, W) uint8; log-mel (1, T_audio, n_mels); ``word`` and ``row`` are numbers; masks."""
         row, clip, noise = self._rows[draw.row], self.recipe.clip, self.recipe.noise
         rng = np.random.default_rng(draw.seed)
-        spare = int(row["frames"]) - clip.frames
-        start = int(rng.integers(0, spare + 1)) if self.train else spare // 2
+        first, length = _window(row)
+        spare = length - clip.frames
+        start = first + (int(rng.integers(0, spare + 1)) if self.train else spare // 2)
         frames = self.store.frames(row["video_id"], start, clip.frames)
         samples = self.store.audio(row["video_id"], start, clip.frames)
         if self.train:
@@ -104,7 +127,8 @@ class DetectionClips(Dataset[dict[str, Any]]):
         """
         self.raw = raw
         self.store, self.table, self.recipe, self.clean = store, usable(table, recipe), recipe, clean
-        self._rows = _Rows(self.table, "video_id", "frames", "label")
+        self.table = _placed(self.table, recipe.clip)
+        self._rows = _Rows(self.table, "video_id", "frames", "label", START)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -113,8 +137,9 @@ class DetectionClips(Dataset[dict[str, Any]]):
         """Shapes: video (3, T, H, W) uint8; label, row: scalars; 0 is real, 1 fake; masks as in ``augment``."""
         row, clip, noise = self._rows[draw.row], self.recipe.clip, self.recipe.noise
         rng = np.random.default_rng(draw.seed)
-        length = int(row["frames"] if draw.frames is None else draw.frames)
-        start = int(rng.integers(0, length - clip.frames + 1))
+        first, length = _window(row)
+        length = length if draw.frames is None else draw.frames
+        start = first + int(rng.integers(0, length - clip.frames + 1))
         frames = self.store.frames(row["video_id"], start, clip.frames)
         hidden = draw_noise(rng, noise, clip, N_MELS, noise.time_mask_stage2)
         cuts = {"noisy": draw_cut(rng, clip, noise.flip, hidden.grayscale)}
@@ -352,6 +377,7 @@ def pick_words(table: pd.DataFrame, clips: int) -> pd.DataFrame:
     """The first clips of each word, by name, as many of each as make up ``clips`` in all; 0 takes everything.
 
     With LRW's 500 words and 5,000 clips these are the first 10 training clips of each word: the subset ``lrw-5k``.
+    Where no word is known, the first pieces of each video are taken, then the second ones, and so on.
 
     Raises:
         TddError: fewer clips wanted than there are words.
@@ -359,6 +385,10 @@ def pick_words(table: pd.DataFrame, clips: int) -> pd.DataFrame:
     if not clips or clips >= len(table):
         return table
     words = table["word"].nunique()
+    if not table["word"].ne("").any():
+        ordered = table.sort_values(["video_id", START], ignore_index=True)
+        turn = ordered.groupby("video_id").cumcount()
+        return ordered.loc[turn.sort_values(kind="stable").index[:clips]].sort_values(["video_id", START])
     if clips < words:
         raise TddError(f"stage1.clips is {clips}, fewer than the {words} words; ask for at least one clip a word.")
     return table.sort_values("video_id").groupby("word", sort=True).head(clips // words)
@@ -370,6 +400,7 @@ def spread_words(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame
     The store's index is sorted by word. Retrieval among neighbours there would ask for one clip of a word among others
     of the same word; in a drawn order the words are mixed.
     """
-    turn = table.sort_values("video_id").groupby("word").cumcount()
+    word = table["word"].where(table["word"] != "", table["video_id"])  # pieces of one video are as alike
+    turn = table.assign(word=word).sort_values("video_id", kind="stable").groupby("word").cumcount()
     chosen = table.loc[turn.sort_values(kind="stable").index[: clips or None]].sort_values("video_id")
     return chosen.iloc[np.random.default_rng(seed).permutation(len(chosen))].reset_index(drop=True)

@@ -15,6 +15,7 @@ from tdd.config import ClipConfig
 from tdd.data.clip_files import save_array
 from tdd.data.segments import beyond_end
 from tdd.data.sound import NO_SOUND
+from tdd.data.speech import SpeechWatch
 from tdd.data.store import (
     INDEX,
     MEAN_FACE,
@@ -221,7 +222,7 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
             f"The landmarks of {places['video']} were found in another version of it; run tdd prepare without "
             "--landmarks given, which finds them anew."
         )
-    video, watch = VideoFile(places["video"]), CropWatch(target, clip.crop)
+    video, watch, speech = VideoFile(places["video"]), CropWatch(target, clip.crop), SpeechWatch()
     header = video.look()
     if header.seconds and (beyond := beyond_end(row["segments"], header.seconds)):
         raise TddError(f"{places['video']} {beyond}; mend the list.")
@@ -230,10 +231,12 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
 
     def measured() -> dict[str, Any]:
         lost = video.sound_fault not in ("", NO_SOUND)
-        return watch.columns() | ({"sound_problem": f"it {video.sound_fault}"} if lost else {})
+        said = {"sound_problem": f"it {video.sound_fault}"} if lost else {}
+        return watch.columns() | said | (speech.columns() if cut else {})
 
-    crops = face_crops(video, points, target, clip, watch.see)
-    return write_clip(out, row | facts, crops, video.sound(needed=needed), measured)
+    cut = not row["label"] and not needed  # what stage 1 may hear, and is not cut already
+    crops, sound = face_crops(video, points, target, clip, watch.see), video.sound(needed=needed)
+    return write_clip(out, row | facts, speech.frames(crops), speech.sound(sound), measured)
 
 
 def _killed(row: dict[str, Any]) -> Outcome:

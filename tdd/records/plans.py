@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tdd.config import EVALUATION_FINDINGS, NONE, Recipe, choices
+from tdd.data.speech import talking_faces
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
-from tdd.names import LRW
 from tdd.records.paper import CONTRASTS, CONTROL, ROWS
 from tdd.records.rows import Row
 
@@ -184,9 +184,8 @@ def _switched(recipe: Recipe) -> list[Row]:
 
 def _counts(recipe: Recipe, store: ClipStore) -> list[int]:
     """Numbers of stage-1 clips to try beside the recipe's own: as many of each word, and at least one batch."""
-    index = store.index
-    faces = index[index["audio"] & (index["dataset"] == LRW) & (index["split"] == "train")]
-    every, words = len(faces), max(1, faces["word"].nunique())  # without LRW there is no word to divide by
+    faces = talking_faces(store.index, recipe.stage1.datasets, "train")
+    every, words = len(faces), max(1, faces["word"].nunique())  # without words there is none to divide by
     wanted = (*LRW_COUNTS, every) if every > max(LRW_COUNTS) else (*(every // share for share in SHARES), every)
     # pick_words takes as many of each word, and would give less than other numbers promise.
     even = {max(words, count // words * words) if count < every else every for count in wanted}

@@ -165,13 +165,13 @@ def collapse_warnings(history: History, words: int) -> list[str]:
     Args:
         history: one dictionary an epoch: ``epoch`` (from 0), and where known ``target_std``, ``retrieval``,
             ``position_share``, ``prober``.
-        words: that the prober tells apart.
+        words: that the prober tells apart; 0 where there is none.
     """
     found = [
         _spread_warning(history),
         _fall_warning(history, "retrieval", "clip retrieval", 1 / GROUP),
         _counting_warning(history),
-        _fall_warning(history, "prober", "the word prober's accuracy", 1 / words),
+        _fall_warning(history, "prober", "the word prober's accuracy", 1 / max(1, words)),
     ]
     return [sentence for _, sentence in sorted((at for at in found if at), key=lambda at: at[0])]
 
