@@ -49,6 +49,12 @@ def build_parser() -> argparse.ArgumentParser:
     synth.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
     synth.add_argument("--strength", type=float, default=1.0, help="of the forgeries' artefacts; 0 leaves none")
     synth.add_argument("--language", default="en", help="en or ko")
+    synth.add_argument(
+        "--half-forged",
+        type=int,
+        metavar="N",
+        help="instead, a test set of N videos that are forged in parts, and their reals, laid out as LAV-DF",
+    )
     _add_workers(synth)
     synth.set_defaults(run=commands.synth, resumes=True)
 

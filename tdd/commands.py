@@ -37,15 +37,17 @@ def demo(args: argparse.Namespace, console: Console) -> None:
 
 
 def synth(args: argparse.Namespace, console: Console) -> None:
-    """Write the synthetic benchmark."""
+    """Write the synthetic benchmark, or a test set of half-forged videos."""
     from tdd.machine.progress import step
+    from tdd.synth.half_forged import write_half_forged_set
     from tdd.synth.trees import write_benchmark
 
+    how = {"strength": args.strength, "language": args.language, "workers": args.workers}
     with step("Synthetic videos", console) as progress:
-        write_benchmark(
-            args.out, args.size, args.seed,
-            strength=args.strength, language=args.language, workers=args.workers, progress=progress,
-        )  # fmt: skip
+        if args.half_forged is None:
+            write_benchmark(args.out, args.size, args.seed, **how, progress=progress)
+        else:
+            write_half_forged_set(args.out, args.half_forged, args.size, args.seed, **how, progress=progress)
 
 
 def prepare_store(args: argparse.Namespace, console: Console) -> None:

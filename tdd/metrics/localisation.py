@@ -228,7 +228,7 @@ class Localisation:
         """
         check_level(level)
         rng = np.random.default_rng(seed)
-        found = []
+        found: list[list[float]] = []
         while len(found) < draws:
             weights = np.bincount(rng.integers(0, self.videos, self.videos), minlength=self.videos).astype(float)
             if weights @ self._counts:  # else without a part to be found

@@ -6,6 +6,7 @@ drawn, and the same camera and the same encoder follow. A forgery replaces the d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +16,12 @@ import numpy as np
 from tdd.data.video import write_video
 from tdd.machine.files import whole_file, write_atomically
 from tdd.synth.camera import Scene, draw_scene, shoot
-from tdd.synth.forgery import forge
+from tdd.synth.forgery import Forged, forge
 from tdd.synth.handling import draw_handling
 from tdd.synth.identity import Identity, draw_identity
 from tdd.synth.motion import Motion, draw_motion
 from tdd.synth.plan import Task, rng_of
-from tdd.synth.render import render
+from tdd.synth.render import Rendered, render
 from tdd.synth.sizes import SynthSize
 from tdd.synth.speech import Speech, draw_voice, speak, speak_running
 from tdd.synth.visemes import MouthTrack
@@ -54,8 +55,14 @@ class _Footage:
     speech: Speech
 
 
-def film(studio: Studio, task: Task) -> None:
-    """Make one video, its landmarks and, for a fake, its masks; the mp4 is written last and marks completeness."""
+def film(studio: Studio, task: Task, parts: Sequence[tuple[int, int]] | None = None) -> None:
+    """Make one video, its landmarks and, for a fake, its masks; the mp4 is written last and marks completeness.
+
+    Args:
+        studio: of the benchmark.
+        task: the video.
+        parts: which frames of a fake are forged, from the first of a part to that after its last; ``None``: all.
+    """
     footage = _footage(studio, task.footage, task.person, task.n_frames, task.domain, task.word)
     person = _person(studio.seed, task.person, task.domain)
     speech, px = footage.speech, studio.size.image_px
@@ -80,6 +87,8 @@ def film(studio: Studio, task: Task) -> None:
             handling,
             studio.strength,
         )
+        if parts is not None:
+            faces = _forged_within(faces, render(person, footage.scene, footage.motion, speech.mouth, px), parts)
         _write_masks(studio.out / task.sidecar("masks", ".npz"), faces.masks)
         frames, landmarks = faces.frames, faces.landmarks
     else:
@@ -94,6 +103,18 @@ def film(studio: Studio, task: Task) -> None:
         write_atomically(path.with_suffix(".txt"), text.encode())
     # FaceForensics++ and Celeb-DF-v2 ship no sound.
     write_video(path, shot, audio=speech.samples if task.word else None, crf=int(footage.scene.crf))
+
+
+def _forged_within(forged: Forged, real: Rendered, parts: Sequence[tuple[int, int]]) -> Forged:
+    """A video that is forged in some parts and real elsewhere: cut together before one camera films it."""
+    inside = np.zeros(len(forged.frames), bool)
+    for start, end in parts:
+        inside[start:end] = True
+    return Forged(
+        np.where(inside[:, None, None, None], forged.frames, real.frames),
+        np.where(inside[:, None, None], forged.landmarks, real.landmarks),
+        forged.masks & inside[:, None, None],
+    )
 
 
 @lru_cache(maxsize=8)  # the fakes of a target follow one another and share its footage
