@@ -121,8 +121,8 @@ class Stage1Config:
     warmup_epochs: int = setting(20, REALFORENSICS, "Linear warm-up, then cosine to zero.")
     datasets: tuple[str, ...] = setting(
         (LRW,), PAPER,
-        "Data sets whose real videos with sound are heard, in stage 2 too; all but LRW are cut into pieces of 29 frames "
-        "where somebody speaks.",
+        "Data sets whose real videos with sound are heard, in stage 2 too; all but LRW are cut into pieces of 29 "
+        "frames where somebody speaks.",
     )  # fmt: skip
     clips: int = setting(
         5_000, PAPER,

@@ -381,8 +381,8 @@ def detect(
     validation = looked_at(store, recipe)
     if recipe.stage2.patience and validation is None:
         raise TddError(
-            f"stage2.patience is {recipe.stage2.patience}, and {store.folder} holds no validation videos of the methods "
-            "that it trains on, by which training would end; prepare them, or set it to 0."
+            f"stage2.patience is {recipe.stage2.patience}, and {store.folder} holds no validation videos of the "
+            "methods that it trains on, by which training would end; prepare them, or set it to 0."
         )
     stage = Detection(row, recipe, clips.shift, clips.steps, weights, clips.fakes)
     if stage.auxiliary and recipe.stage2.centre_targets != NONE:
