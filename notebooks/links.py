@@ -80,8 +80,7 @@ def repository(pyproject: str | None = None) -> str | None:
         raise SystemExit("pyproject.toml needs the line [project.urls].")
     if found[2] is None:
         return None
-    name = found[2].removeprefix(f"{GITHUB}/")
-    if found[2] != f"{GITHUB}/{checked(name)}":
+    if not re.fullmatch(f"{GITHUB}/{NAME}", found[2]):
         raise SystemExit(f'pyproject.toml: Repository = "{found[2]}" is no address such as {GITHUB}/name/tdd.')
     return found[2]
 

@@ -14,6 +14,7 @@ READMES = [
     ROOT / name
     for name in (
         "README.md", "README.ko.md", "data/README.md", "docs/LOG.md", "docs/departures.md", "docs/devices.md",
+        "CHANGELOG.md",
     )
 ]  # fmt: skip
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -79,6 +80,8 @@ def accepted(parser, words, command):
     try:
         parser.parse_args([numbers.get(word, word) for word in words])
     except SystemExit as end:
+        if end.code == 0:  # tdd --version
+            return
         # a command named in a sentence may leave out what it needs; what it says must be known
         options = [word for word in words if word.startswith("--")]
         names = {option for sub in all_parsers(parser) for action in sub._actions for option in action.option_strings}
