@@ -139,7 +139,7 @@ def main() -> int:
     faults = old_pages()
     for name in names():
         text, untranslated = build(name)
-        (ROOT / KOREAN / f"{name}.ipynb").write_text(text, encoding="utf-8")
+        (ROOT / KOREAN / f"{name}.ipynb").write_text(text, encoding="utf-8", newline="\n")
         faults += untranslated
     print(*faults, sep="\n", end="\n" if faults else "")
     return 1 if faults else 0

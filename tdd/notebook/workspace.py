@@ -16,6 +16,7 @@ network 100 seconds and a stage 2 of it 65. What is finished is loaded; what was
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,9 @@ from tdd.records.record import package_versions, read_record
 from tdd.study import Job, run_study, study_jobs
 from tdd.synth.trees import DONE, write_benchmark
 
+TRANSLATIONS = ("ko",)
+"""Folders in ``notebooks/`` of the same notebooks in other languages."""
+
 FOLDER = Path("../runs/notebooks")
 """Seen from ``notebooks/``, where Jupyter starts a notebook."""
 
@@ -53,6 +57,23 @@ SYNTHETIC_SIZES = {"demo": "demo", "tiny": "tiny"}
 
 BACKBONE = "cnn_gru_attention"
 """The paper's own network."""
+
+
+def original_folder(folder: Path) -> Path:
+    """The folder in which the paths of a notebook's cells hold: for one in ``notebooks/ko`` that of its English original.
+
+    Args:
+        folder: where Jupyter started the notebook.
+    """
+    parts = folder.parts
+    for place in range(len(parts) - 1, 0, -1):
+        if parts[place - 1] == "notebooks" and parts[place] in TRANSLATIONS:
+            return Path(*parts[:place], *parts[place + 1 :])
+    return folder
+
+
+# A translation has the code of its original, and so the original's paths.
+os.chdir(original_folder(Path.cwd()))
 
 
 class Workspace:

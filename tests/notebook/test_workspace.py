@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tdd.errors import TddError
-from tdd.notebook.workspace import Workspace, versions
+from tdd.notebook.workspace import Workspace, original_folder, versions
 from tdd.records.record import read_record
 
 
@@ -85,3 +85,18 @@ def test_runs_with_other_labels_are_refused_and_those_of_older_versions_found(wo
 def test_versions_name_recipe_seed_and_torch(work):
     said = versions(work).data
     assert "recipe tiny, synthetic benchmark, seed 0" in said and f"torch {torch.__version__.split('+')[0]}" in said
+
+
+@pytest.mark.parametrize(
+    ("started", "works"),
+    [
+        ("kit/notebooks/ko", "kit/notebooks"),
+        ("kit/notebooks/ko/solutions", "kit/notebooks/solutions"),
+        ("kit/notebooks", "kit/notebooks"),
+        ("notebooks/solutions", "notebooks/solutions"),
+        ("ko/kit", "ko/kit"),
+        ("notebooks/korean", "notebooks/korean"),
+    ],
+)
+def test_a_translation_works_where_its_original_does(started, works):
+    assert original_folder(Path("/") / started) == Path("/") / works
