@@ -89,6 +89,7 @@ def small(tmp_path):
         ("website/index.md", "[answers](../notebooks/solutions)", "[answers](notebooks/solutions/index.md)"),
         ("docs/LOG.md", "![a](../figures/a.png)", "![a](../figures/a.png)"),
         ("website/index.ko.md", "[`code`](../tdd)", f"[`code`]({ADDRESS}/tree/main/tdd)"),
+        ("website/index.ko.md", "[a](../README.md) [b](../docs/LOG.md)", "[a](README.md) [b](page:../docs/LOG.html)"),
         ("README.md", "[![Open](https://x.org/badge.svg)](https://y.org)", "[Open](https://y.org)"),
         ("README.md", "[![p](figures/a.png)](docs/LOG.md)", "[![p](figures/a.png)](docs/LOG.md)"),
         ("README.md", "`[a](none)` and\n```\n[b](none)\n```\n", "`[a](none)` and\n```\n[b](none)\n```\n"),
@@ -250,7 +251,9 @@ def wider_than_the_page(browser):
     "page", ["index.html", "ko/index.html", "README.html", "docs/LOG.html", "api/tdd/losses/index.html"]
 )
 def test_texts_fit_the_screen(opened, page):
-    assert wider_than_the_page(opened(page)) <= 0
+    browser = opened(page)
+    assert wider_than_the_page(browser) <= 0
+    assert not browser.execute_script("return document.querySelector('script[src*=mathjax]')")  # 1.2 MB, for formulas
 
 
 @pytest.mark.browser

@@ -6,6 +6,7 @@ import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -101,6 +102,14 @@ def copy_mathjax(app: Sphinx) -> None:
         (shutil.copytree if (folder / name).is_dir() else shutil.copyfile)(folder / name, target)
 
 
+def load_mathjax_where_formulas_are(
+    app: Sphinx, name: str, _template: str, context: dict[str, Any], _tree: object
+) -> None:
+    """Sphinx loads it, 1.2 MB, also where pages with formulas are only listed, as on the front page."""
+    if not app.env.get_domain("math").data["has_equations"].get(name):
+        context["script_files"] = [one for one in context["script_files"] if one.filename != f"_static/{mathjax_path}"]
+
+
 def name_places_as_github(_app: Sphinx, tree: nodes.document, _name: str) -> None:
     """Headings keep the anchors that GitHub gives them, beside Sphinx's own."""
     for section in tree.findall(nodes.section):
@@ -137,3 +146,4 @@ def setup(app: Sphinx) -> None:
         app.connect("autodoc-process-docstring", as_restructured_text, priority=1)  # before napoleon
     app.connect("doctree-resolved", name_places_as_github)
     app.connect("html-page-context", offer_other_language)
+    app.connect("html-page-context", load_mathjax_where_formulas_are)

@@ -118,6 +118,7 @@ class Site:
         self.pages = [front_page(language) for language in LANGUAGES]
         self.pages += [page for s in SECTIONS for language in LANGUAGES for page in pages_of(s, language, self.root)]
         self._by_source = {page.source: page for page in self.pages}
+        self._by_place = {(page.language, page.name): page for page in self.pages}
         self._names = {language: self._names_of(language) for language in LANGUAGES}
 
     def _names_of(self, language: str) -> set[str]:
@@ -163,6 +164,8 @@ class Site:
             raise SiteError(f"{page.source} links to {link}, and {source} is not there.")
         folder = str(PurePosixPath(page.name).parent)
         found = self._by_source.get(source) or self._overview_of(source, page.language)
+        if found and page.name == "index":  # a front page leads to its own language where it can
+            found = self._by_place.get((page.language, found.name), found)
         if found and found.language == page.language:
             return relpath(found.staged, folder) + (f"#{place}" if place else "")
         if found:
