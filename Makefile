@@ -71,7 +71,7 @@ check: setup-dev
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 	$(BIN)/python notebooks/links.py --check
 
-publish: setup-dev
+publish: setup
 	$(BIN)/python notebooks/links.py --set="$(REPO)"
 
 package: setup-dev
