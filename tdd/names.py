@@ -5,6 +5,8 @@ A data set's name is also its folder below the data root. A method's name is uni
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LRW = "LRW"
 FACEFORENSICS = "FaceForensics++"
 CELEB_DF = "Celeb-DF-v2"
@@ -60,3 +62,11 @@ SEGMENTS = "segments"
 are none or they are unknown."""
 
 SPLITS = ("train", "val", "test")
+
+
+def silence_warning(datasets: Iterable[str]) -> str:
+    """What must be said beside any score of these data sets that listens; they are of ``LEADING_SILENCE``."""
+    return (
+        f"Fakes of {' and '.join(datasets)} begin with a short silence that their reals lack (arXiv 2412.00175): a "
+        "score that listens must be of sound without its beginning. Detectors of this package do not listen."
+    )

@@ -12,7 +12,7 @@ from tdd.evaluation.evaluate import FPR, LOW_FPR
 from tdd.evaluation.perturb import BLOCK_UNIT, CORRUPTIONS
 from tdd.evaluation.selection import Protocol
 from tdd.metrics.kept_calibration import THRESHOLD, calibration_text, false_positives_text, known_calibration
-from tdd.names import FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE
+from tdd.names import FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, LEADING_SILENCE, silence_warning
 from tdd.records.results import COUNTED, LOST, SYNTHETIC_SENTENCE, of_listed
 
 WIDTH = 118
@@ -62,6 +62,8 @@ def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
             f"{', '.join(unseen)}: labelled fake for their sound alone. The picture is real, so a detector that only "
             "sees should be at 50; they are not in the row of the whole data set."
         )
+    silent = [name for name in LEADING_SILENCE if any(method.startswith(f"{name}-") for method in record["metrics"])]
+    said += [silence_warning(silent)] if silent else []
     said += _lost(record)
     # Which sets were chosen is seen from the rows.
     protocol = Protocol(**{**record["data"]["protocol"], "datasets": (), "methods": ()}).to_text()

@@ -14,7 +14,8 @@ from tdd.errors import TddError
 from tdd.machine.console import legible
 from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, FAKEAVCELEB, LRW, SPLITS
 from tdd.preprocess.folders import is_folder, is_there
-from tdd.preprocess.layouts import READERS, Video
+from tdd.preprocess.layouts import READERS
+from tdd.preprocess.listed import Video
 from tdd.preprocess.manifest import MANIFEST, list_manifest, manifests_in
 from tdd.preprocess.naming import folded_name
 from tdd.preprocess.strays import resembled, unread_folders

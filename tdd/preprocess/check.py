@@ -13,11 +13,24 @@ from typing import Any
 from tdd.errors import TddError
 from tdd.machine.console import legible
 from tdd.machine.parallel import InlinePool, Pool, ProcessPool, Progress, local_engine, parallel_map
-from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, LRW, REAL, SPLITS
+from tdd.names import (
+    AVDEEPFAKE1M,
+    CELEB_DF,
+    CELEB_DF_PP,
+    DEEPERFORENSICS,
+    DF40,
+    DFDC,
+    FACEFORENSICS,
+    LEADING_SILENCE,
+    LRW,
+    REAL,
+    SPLITS,
+    silence_warning,
+)
 from tdd.preprocess.catalog import APART, datasets_in, leakage, list_videos, require_unique, shared_people
 from tdd.preprocess.expected import LRW_SHORT_VAL, SYNTHETIC_MARK, Counts, count_videos, expected_counts
 from tdd.preprocess.folders import is_there
-from tdd.preprocess.layouts import Video
+from tdd.preprocess.listed import Video
 from tdd.preprocess.probe import video_problem, why_missing
 from tdd.preprocess.strays import find_strays, unread_folders
 
@@ -252,7 +265,15 @@ def _subset_notes(root: Path, dataset: str) -> list[str]:
             "RealForensics and LipForensics score 3,215 single-face videos of the public test set (1,514 real, 1,701 "
             "fake); here all that are listed are scored."
         ],
-    }.get(dataset, [])
+        CELEB_DF_PP: [
+            "Its reals, and the fakes of its method Celeb-DF, are those of Celeb-DF-v2: these are no independent tests."
+        ],
+        DF40: [
+            "Split by the lists of FaceForensics++ (ff), or all for testing (cdf, and methods with own reals); "
+            f"the real class of ff is {FACEFORENSICS}'s, that of cdf {CELEB_DF}'s."
+        ],
+        AVDEEPFAKE1M: ["The owners' validation videos are the test videos here."],
+    }.get(dataset, []) + ([silence_warning([dataset])] if dataset in LEADING_SILENCE else [])
 
 
 def _deeperforensics_note(fakes: Sequence[Video], originals: Sequence[Video]) -> str:

@@ -1,4 +1,4 @@
-"""Six data sets in their owners' layouts: which videos the official lists name, and where each lies.
+"""Data sets in their owners' layouts: which videos the official lists name, and where each lies.
 
 A reader yields what the lists say, whether or not the file is on the disk; only LRW, which has no list, is read from
 its folders. None renames, copies or needs a hand-made list, and none follows a list out of its data set.
@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tdd.errors import TddError
 from tdd.names import (
+    AVDEEPFAKE1M,
     CELEB_DF,
     CELEB_DF_METHOD,
+    CELEB_DF_PP,
     DEEPERFORENSICS,
     DEEPERFORENSICS_METHOD,
+    DF40,
     DFDC,
     DFDC_METHOD,
     FACEFORENSICS,
     FACEFORENSICS_METHODS,
     FAKEAVCELEB,
+    LAVDF,
     LIP_RETIMING,
     LRW,
     REAL,
     SPLITS,
 )
 from tdd.preprocess.folders import Passed, folders_below
+from tdd.preprocess.listed import Video, beside_or_in, relative
 from tdd.preprocess.lists import (
     AGAIN,
     listed_file,
@@ -38,6 +42,8 @@ from tdd.preprocess.lists import (
     read_list,
     text_lines,
 )
+from tdd.preprocess.localised import list_av_deepfake1m, list_lavdf
+from tdd.preprocess.many_methods import CELEB_FOLDERS, list_celeb_df_pp, list_df40
 from tdd.preprocess.naming import is_hidden, on_disk, same_name
 
 COMPRESSION = "c23"
@@ -71,34 +77,6 @@ PUBLISHED = {
 """Where the owner publishes lists and data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Video:
-    """One row of the catalog."""
-
-    video_id: str
-    """Unique over data sets and methods: FaceForensics++ uses the same file name in every method's folder."""
-    dataset: str
-    method: str
-    """``real``, or the forgery method."""
-    label: int
-    """0 real, 1 fake (the picture, the sound or both)."""
-    split: str
-    path: str
-    """Relative to the data root, with forward slashes."""
-    identities: str
-    """Who is seen, then whose face or motion was put in, separated by a space; empty where unknown."""
-    word: str = ""
-    """The spoken word (LRW)."""
-    compression: str = ""
-    """The owner's name for the version of the video (FaceForensics++); empty where there is only one."""
-    audio: bool = False
-    """Whether sound belongs to the video. What a file really holds is in the clip store's column of this name."""
-    made_from: str = ""
-    """``video_id`` of the real that a fake was made from, where a list names it."""
-    segments: str = ""
-    """The forged parts, ``0.520-1.300 2.000-2.440`` (s from the first frame on); empty where none, or unknown."""
-
-
 def list_lrw(root: Path) -> Iterator[Video]:
     """``LRW/lipread_mp4/<WORD>/{train,val,test}/<WORD>_00001.mp4``: real talking faces."""
     folder = root / LRW / "lipread_mp4"
@@ -111,7 +89,7 @@ def list_lrw(root: Path) -> Iterator[Video]:
                 # A clip in another word's folder would get that word for its label.
                 if path.suffix == ".mp4" and same_name(path.name).startswith(f"{word}_"):
                     video_id = f"{LRW}/{split}/{same_name(path.stem)}"
-                    yield Video(video_id, LRW, REAL, 0, split, _relative(path, root), "", word, audio=True)
+                    yield Video(video_id, LRW, REAL, 0, split, relative(path, root), "", word, audio=True)
 
 
 def _shown(folder: Path) -> list[Path]:
@@ -145,7 +123,7 @@ def list_faceforensics(root: Path) -> Iterator[Video]:
                 path = on_disk(root / faceforensics_folder(method), f"{name}.mp4")
                 video_id = f"{FACEFORENSICS}/{method}/{COMPRESSION}/{name}"
                 yield Video(
-                    video_id, FACEFORENSICS, method, int(method != REAL), split, _relative(path, root),
+                    video_id, FACEFORENSICS, method, int(method != REAL), split, relative(path, root),
                     same_name(" ".join(people)), compression=COMPRESSION,
                 )  # fmt: skip
 
@@ -172,10 +150,10 @@ def list_celeb_df(root: Path) -> Iterator[Video]:
             known = ", ".join(f"{label} for {folder}" for folder, label in CELEB_DF_LABELS.items())
             raise TddError(f"{place}: the label {flag} and the folder of {listed} do not agree ({known}); {AGAIN}.")
         method = REAL if flag == "1" else CELEB_DF_METHOD
-        path = _beside_or_in(home, listed.parent, "videos", listed.name)
+        path = beside_or_in(home, listed.parent, "videos", listed.name)
         identities = " ".join(listed.stem.split("_")[:-1])  # the last part is the video's number
         video_id = f"{CELEB_DF}/{listed.with_suffix('')}"
-        yield Video(video_id, CELEB_DF, method, int(method != REAL), "test", _relative(path, root), identities)
+        yield Video(video_id, CELEB_DF, method, int(method != REAL), "test", relative(path, root), identities)
 
 
 def list_deeperforensics(root: Path) -> Iterator[Video]:
@@ -201,7 +179,7 @@ def list_deeperforensics(root: Path) -> Iterator[Video]:
                 stem = PurePosixPath(name).stem
                 video_id = f"{DEEPERFORENSICS}/{folder}/{stem}"
                 people = " ".join(stem.split("_", 1))
-                yield Video(video_id, DEEPERFORENSICS, method, 1, split, _relative(path, root), people)
+                yield Video(video_id, DEEPERFORENSICS, method, 1, split, relative(path, root), people)
 
 
 def list_dfdc(root: Path) -> Iterator[Video]:
@@ -224,9 +202,9 @@ def list_dfdc(root: Path) -> Iterator[Video]:
         split = "val" if {"val", "validation"} & set(part.relative_to(home).parts) else "test"
         entries = _dfdc_labels(part / listing, split) if listing == DFDC_LABELS else _dfdc_metadata(part / listing)
         for name, label, split in entries:
-            path = _beside_or_in(part, PurePosixPath(), "videos", name)
-            video_id = same_name(f"{_relative(part, root)}/{PurePosixPath(name).stem}")
-            yield Video(video_id, DFDC, DFDC_METHOD if label else REAL, label, split, _relative(path, root), "")
+            path = beside_or_in(part, PurePosixPath(), "videos", name)
+            video_id = same_name(f"{relative(part, root)}/{PurePosixPath(name).stem}")
+            yield Video(video_id, DFDC, DFDC_METHOD if label else REAL, label, split, relative(path, root), "")
 
 
 def _dfdc_labels(listing: Path, split: str) -> Iterator[tuple[str, int, str]]:
@@ -279,19 +257,9 @@ def list_fakeavceleb(root: Path) -> Iterator[Video]:
         initials = "".join(letter for letter in row["type"] if letter.isupper())
         method = REAL if real else f"{FAKEAVCELEB}-{initials}-{row['method']}"
         people = " ".join(row[who] for who in ("source", "target1", "target2") if row[who] not in ("", "-"))
-        place = _relative(path, root)
+        place = relative(path, root)
         video_id = same_name(str(PurePosixPath(place).with_suffix("")))
         yield Video(video_id, FAKEAVCELEB, method, int(not real), "test", place, people, audio=True)
-
-
-def _beside_or_in(home: Path, folder: PurePosixPath, inner: str, name: str) -> Path:
-    """Where a listed video is: in ``folder`` of ``home``, or one level deeper where it is only there."""
-    beside, deeper = on_disk(home, folder / name), on_disk(home, folder / inner / name)
-    return deeper if deeper.is_file() and not beside.is_file() else beside
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
 
 
 READERS: dict[str, Callable[[Path], Iterator[Video]]] = {
@@ -301,6 +269,10 @@ READERS: dict[str, Callable[[Path], Iterator[Video]]] = {
     DEEPERFORENSICS: list_deeperforensics,
     DFDC: list_dfdc,
     FAKEAVCELEB: list_fakeavceleb,
+    CELEB_DF_PP: list_celeb_df_pp,
+    DF40: list_df40,
+    LAVDF: list_lavdf,
+    AVDEEPFAKE1M: list_av_deepfake1m,
 }
 """The reader of each data set, by its name; each raises ``TddError`` for a list that is missing or malformed."""
 
@@ -311,5 +283,9 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     DEEPERFORENSICS: tuple(f"{DEEPERFORENSICS}/manipulated_videos/{name}" for name in DEEPERFORENSICS_FOLDERS),
     DFDC: (DFDC,),
     FAKEAVCELEB: tuple(f"{FAKEAVCELEB}/{name}" for name in FAKEAVCELEB_TYPES),
+    CELEB_DF_PP: tuple(f"{CELEB_DF_PP}/{name}" for name in CELEB_FOLDERS),
+    DF40: (DF40,),
+    LAVDF: (LAVDF,),
+    AVDEEPFAKE1M: (AVDEEPFAKE1M,),
 }
 """Folders, relative to the data root, in which a data set's videos lie."""

@@ -16,17 +16,18 @@ from tdd.errors import TddError
 from tdd.preprocess.naming import name_problem
 
 LARGEST = 100_000_000
-"""Bytes of a list file; the largest that an owner publishes, FakeAVCeleb's, has about 3 million."""
+"""Bytes of a list file, but for AV-Deepfake1M's, which says much of each of a million videos."""
 
 AGAIN = "copy it again from its source"
 
 
-def read_list(path: Path, published: str) -> str:
+def read_list(path: Path, published: str, largest: int = LARGEST) -> str:
     r"""Text of a list file in UTF-8 or UTF-16, with or without a byte order mark.
 
     Args:
         path: of the file.
         published: where the data set's owner publishes it, said when it is missing.
+        largest: bytes that it may have.
 
     Returns:
         the text with lines that end in ``\n``.
@@ -41,11 +42,11 @@ def read_list(path: Path, published: str) -> str:
         raise TddError(f"{path} is missing: {published}.")
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(largest + 1)
     except OSError as error:
         raise TddError(f"{path} cannot be read ({error.strerror}); copy it again: {published}.") from error
-    if len(content) > LARGEST:
-        raise TddError(f"{path} has more than {LARGEST // 10**6} MB and is no list; copy it again: {published}.")
+    if len(content) > largest:
+        raise TddError(f"{path} has more than {largest // 10**6} MB and is no list; copy it again: {published}.")
     text = _decode(content, path, published)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -145,6 +146,29 @@ def parse_mapping(text: str, where: str) -> dict[str, dict[str, Any]]:
     if not isinstance(value, dict) or not all(isinstance(entry, dict) for entry in value.values()):
         raise TddError(f"{where} does not give an object for each file name; {AGAIN}.")
     return value
+
+
+def parse_records(text: str, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A JSON list of objects, each with the name of its ``file``, as LAV-DF's metadata.
+
+    Yields:
+        for each its place, ``FILE, entry 7``, and the object.
+
+    Raises:
+        TddError: the text is something else, or names a file twice.
+    """
+    value = _parse_json(text, where, "JSON")
+    if not isinstance(value, list):
+        raise TddError(f"{where} is not a list of videos; {AGAIN}.")
+    known: dict[str, int] = {}
+    for number, row in enumerate(value, 1):
+        place = f"{where}, entry {number}"
+        if not isinstance(row, dict) or not isinstance(row.get("file"), str):
+            raise TddError(f"{place} is {reprlib.repr(row)}, and no object with the name of a file; {AGAIN}.")
+        before = known.setdefault(row["file"], number)
+        if before != number:
+            raise TddError(f"{place} names {reprlib.repr(row['file'])} again, which entry {before} names; {AGAIN}.")
+        yield place, row
 
 
 def _parse_json(text: str, where: str, what: str) -> Any:

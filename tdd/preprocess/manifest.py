@@ -14,7 +14,8 @@ from tdd.data.segments import parse_segments, segments_text
 from tdd.errors import TddError
 from tdd.names import REAL, SPLITS
 from tdd.preprocess.folders import is_folder, is_there
-from tdd.preprocess.layouts import READERS, Video
+from tdd.preprocess.layouts import READERS
+from tdd.preprocess.listed import Video
 from tdd.preprocess.lists import listed_path, parse_table, read_list
 from tdd.preprocess.naming import is_hidden, on_disk, same_name
 

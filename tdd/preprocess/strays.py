@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, FAKEAVCELEB, LRW
+from tdd.names import (
+    AVDEEPFAKE1M,
+    CELEB_DF,
+    CELEB_DF_PP,
+    DEEPERFORENSICS,
+    DF40,
+    DFDC,
+    FACEFORENSICS,
+    FAKEAVCELEB,
+    LAVDF,
+    LRW,
+)
 from tdd.preprocess.folders import Passed, files_below, is_folder, is_there
 from tdd.preprocess.landmarks import LANDMARK_FOLDER
 from tdd.preprocess.layouts import COMPRESSION, DFDC_LABELS, DFDC_METADATA, FOLDERS, READERS
@@ -19,12 +30,16 @@ MASK_FOLDER = "masks"
 """Where ``tdd synth`` says which parts of its fakes were altered."""
 
 BEGINNINGS = {
+    CELEB_DF_PP: ("celebdfpp", "celebdfv3", "celebdfplus"),
     LRW: ("lrw", "lipread"),
     FACEFORENSICS: ("faceforensics", "ffpp", "originalsequences", "manipulatedsequences"),
     CELEB_DF: ("celebdf", "celebreal", "celebsynthesis", "youtubereal"),
     DEEPERFORENSICS: ("deeperforensics", "manipulatedvideos"),
     DFDC: ("dfdc",),
     FAKEAVCELEB: ("fakeavceleb", "realvideo", "fakevideo"),
+    DF40: ("df40",),
+    LAVDF: ("lavdf",),
+    AVDEEPFAKE1M: ("avdeepfake1m",),
 }
 """How names of a data set's folders and archives begin, in letters and digits alone."""
 
@@ -57,7 +72,7 @@ def find_strays(root: Path, dataset: str, listed: set[str]) -> Seen:
     Returns:
         what is not read. The videos of Celeb-DF-v2 beside its test list are not unexpected, only counted in a note.
     """
-    seen, passed, untested = Seen(), Passed(), 0
+    seen, passed, untested, unlabelled = Seen(), Passed(), 0, 0
     for folder in FOLDERS.get(dataset, (dataset,)):
         for path in files_below(root / folder, passed):
             place = path.relative_to(root).as_posix()
@@ -69,10 +84,14 @@ def find_strays(root: Path, dataset: str, listed: set[str]) -> Seen:
                 seen.unexpected.append((place, f"is not in {MANIFEST}"))
             elif path.suffix != ".mp4":
                 seen.unexpected.append((place, f"ends in {path.suffix}; the owner's videos end in .mp4"))
-            elif dataset == CELEB_DF:
+            elif dataset in (CELEB_DF, CELEB_DF_PP):
                 untested += 1
             elif dataset == LRW:
                 seen.unexpected.append((place, "does not lie in <WORD>/<split>/ with a name <WORD>_<number>.mp4"))
+            elif dataset == DF40:
+                seen.unexpected.append((place, "does not say by its folders and name what it is"))
+            elif dataset == AVDEEPFAKE1M and place.startswith(f"{AVDEEPFAKE1M}/test/"):
+                unlabelled += 1
             else:
                 seen.unexpected.append((place, "is on no list"))
     seen.unexpected.sort()
@@ -85,7 +104,10 @@ def find_strays(root: Path, dataset: str, listed: set[str]) -> Seen:
         seen.notes.append(f"{passed.hidden:,} hidden files and folders (names that begin with a dot) are not read.")
     if untested:
         # 590 + 300 + 5,639 videos, less the 518 on the list.
-        seen.notes.append(f"{untested:,} videos are not on the test list and are not read (6,011 in a whole copy).")
+        whole = " (6,011 in a whole copy)" if dataset == CELEB_DF else ""
+        seen.notes.append(f"{untested:,} videos are not on the test list and are not read{whole}.")
+    if unlabelled:
+        seen.notes.append(f"{unlabelled:,} of the owners' test videos are not read: their labels are not published.")
     return seen
 
 

@@ -124,3 +124,78 @@ def write_fakeavceleb(root: Path) -> None:
     write_text(root / "FakeAVCeleb/meta_data.csv", header + "".join([*lines, lines[2]]))
     names = [f"FakeAVCeleb/{kind}/African/men/id1/{name}" for _, kind, name in rows.values()]
     put_videos(root, *names, audio=True)
+
+
+def write_celeb_df_pp(root: Path, method: str = "BlendFace") -> None:
+    """Two reals and a fake of three methods on the list of test videos, and one fake that is not."""
+    home = "Celeb-DF++"
+    lines = ["1 Celeb-real/id0_0000.mp4", "1 YouTube-real/00170.mp4"]
+    fakes = (f"FaceSwap/{method}/id0_id1_0000", "FaceReenact/LIA/id0_id1_0001", "TalkingFace/FLOAT/id1_0003_id0")
+    lines += [f"0 Celeb-synthesis/{name}.mp4" for name in fakes]
+    put_videos(
+        root, *(f"{home}/{line[2:]}" for line in lines), f"{home}/Celeb-synthesis/FaceReenact/LIA/id3_id4_0000.mp4"
+    )
+    write_text(root / home / "List_of_testing_videos.txt", "\n".join([*lines, ""]))
+
+
+def write_df40(root: Path) -> None:
+    """Fakes of the pairs (000, 003), (001, 004) and (002, 005), of Celeb-DF-v2, and a method with reals of its own."""
+    for split, pair in {"train": ["000", "003"], "val": ["001", "004"], "test": ["002", "005"]}.items():
+        write_text(root / "FaceForensics++/splits" / f"{split}.json", json.dumps([pair]))
+    put_videos(
+        root,
+        "DF40/train/simswap/ff/000_003.mp4",
+        "DF40/test/simswap/ff/002_005.mp4",
+        "DF40/test/simswap/cdf/id0_id1_0002.mp4",
+        "DF40/sadtalker/ff/videos/001.mp4",
+        "DF40/test/heygen/fake/a.mp4",
+        "DF40/test/heygen/real/b.mp4",
+        "DF40/test/simswap/ff/unknown.mp4",
+    )
+    write_text(root / "DF40/test/VQGAN/ff/000/000.png", "")
+
+
+def write_lavdf(root: Path) -> None:
+    """A real and its three kinds of fake, one of them made from another fake."""
+
+    def entry(file: str, split: str, original: str | None, seen: bool, heard: bool, *periods: list[float]) -> dict:
+        return {
+            "file": file, "n_fakes": len(periods), "fake_periods": periods, "duration": 4.1, "original": original,
+            "modify_video": seen, "modify_audio": heard, "split": split, "video_frames": 4, "audio_channels": 1,
+            "audio_frames": 2560,
+        }  # fmt: skip
+
+    rows = [
+        entry("test/000000.mp4", "test", None, False, False),
+        entry("test/000001.mp4", "test", "test/000000.mp4", True, False, [0.08, 0.12], [0.02, 0.04]),
+        entry("test/000002.mp4", "test", "000001.mp4", True, True, [0.0, 0.1], [0.08, 0.16]),
+        entry("dev/000003.mp4", "dev", None, False, False),
+        entry("dev/000004.mp4", "dev", "dev/000003.mp4", False, True, [0.04, 0.16]),
+    ]
+    write_text(root / "LAV-DF/metadata.min.json", json.dumps(rows))
+    put_videos(root, *(f"LAV-DF/{row['file']}" for row in rows), audio=True)
+
+
+def write_av_deepfake1m(root: Path) -> None:
+    """One clip of one person with its four versions in both labelled splits, and a test video without a label."""
+    home, names = "AV-Deepfake1M", []
+    kinds = {
+        "real": [], "fake_video_real_audio": [[0.04, 0.08]], "real_video_fake_audio": [[0.0, 0.16]],
+        "fake_video_fake_audio": [[0.04, 0.08], [0.12, 0.16]],
+    }  # fmt: skip
+    types = ("real", "visual_modified", "audio_modified", "both_modified")
+    for split, person in (("train", "id00012"), ("val", "id00015")):
+        place = f"{person}/21Uxsk56VDQ/00001"
+        rows = [
+            {
+                "file": f"{place}/{name}.mp4", "original": f"{place}/real.mp4", "split": split, "modify_type": kind,
+                "audio_model": "vits", "fake_segments": parts, "audio_fake_segments": parts,
+                "visual_fake_segments": parts, "video_frames": 4, "audio_frames": 2560,
+            }
+            for kind, (name, parts) in zip(types, kinds.items(), strict=True)
+        ]  # fmt: skip
+        rows[0]["original"] = f"VoxCeleb2/dev/mp4/{place}.mp4"
+        write_text(root / home / f"{split}_metadata.json", json.dumps(rows))
+        names += [f"{home}/{split}/{row['file']}" for row in rows]
+    write_text(root / home / "test_files.txt", "000001.mp4\n")
+    put_videos(root, *names, f"{home}/test/000001.mp4", audio=True)
