@@ -143,7 +143,8 @@ def first_manifest(args: argparse.Namespace, console: Console) -> None:
     """A first manifest of any folder of videos, guessed from names."""
     from tdd.preprocess.first_manifest import write_first_manifest
 
-    console.print(legible(write_first_manifest(args.folder).to_text()), highlight=False, markup=False)
+    for line in write_first_manifest(args.folder).to_text().splitlines():
+        console.print(legible(line), highlight=False, markup=False)
 
 
 def fetch_lists(args: argparse.Namespace, console: Console) -> None:

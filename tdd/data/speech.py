@@ -120,10 +120,11 @@ def talking_faces(index: pd.DataFrame, datasets: Sequence[str], split: str) -> p
             f"The store has no video of {', '.join(absent)}, which stage1.datasets names; real videos with sound are "
             f"of: {', '.join(known) or 'none'}."
         )
-    heard = index[index["audio"] & index["dataset"].isin(datasets) & (index["split"] == split) & (index["label"] == 0)]
+    heard = index[index["audio"] & index["dataset"].isin(datasets) & (index["split"] == split)]
     cut, whole = heard[heard["dataset"] == LRW], heard[heard["dataset"] != LRW]
     if whole.empty:
         return cut.assign(**{START: ANYWHERE})
+    whole = whole[whole["label"] == 0]
     if SPEECH not in whole or whole[SPEECH].isna().any():
         raise TddError(
             "The store does not say where people speak in the videos of "

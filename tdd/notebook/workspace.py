@@ -60,7 +60,7 @@ BACKBONE = "cnn_gru_attention"
 
 
 def original_folder(folder: Path) -> Path:
-    """The folder in which the paths of a notebook's cells hold: for one in ``notebooks/ko`` that of its English original.
+    """The folder in which the paths of a notebook's cells hold: for one in ``notebooks/ko`` the English original's.
 
     Args:
         folder: where Jupyter started the notebook.

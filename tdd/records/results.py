@@ -17,7 +17,7 @@ from scipy.special import expit
 from tdd.errors import TddError
 from tdd.machine.files import read_json
 from tdd.metrics import video_scores
-from tdd.names import CELEB_DF, FACEFORENSICS, IDENTITIES, LIP_RETIMING, MADE_FROM, SEEN_METHODS
+from tdd.names import CELEB_DF, FACEFORENSICS, IDENTITIES, MADE_FROM, REALS_OF, SEEN_METHODS
 from tdd.records import paper
 from tdd.records.kinds import require_kinds
 from tdd.records.record import CLIP_LOGITS, CONTRASTS, FAILURE, LATER, RECORD, SCHEMA, STUDY
@@ -27,8 +27,6 @@ SCORES = "scores.csv"
 """Beside ``stage2`` in a summary: logits of all videos, one column a run, in place of each run's clip logits."""
 
 TEST_SETS = (*paper.TEST_SETS, *SEEN_METHODS)
-EXTRA_SETS = (LIP_RETIMING,)
-"""Test sets that are shown where a study has them, and not missed where it has not."""
 COUNTED = ("reals", "fakes")
 """Keys under which records count test videos."""
 
@@ -201,19 +199,38 @@ def find_studies(folder: Path) -> list[Path]:
 def on_test_set(videos: pd.DataFrame, name: str) -> pd.DataFrame:
     """The test videos behind one column of the table, from the result of :func:`tdd.metrics.video_scores`.
 
-    A method of FaceForensics++ (FaceShifter too) is set against the FaceForensics++ test reals; Celeb-DF-v2 is used
-    whole.
+    A method of FaceForensics++ (FaceShifter too) is set against the FaceForensics++ test reals, any other against those
+    of its data set; Celeb-DF-v2 is used whole.
 
     Raises:
-        TddError: ``name`` is neither of ``TEST_SETS`` nor of ``EXTRA_SETS``.
+        TddError: ``name`` is not one of ``TEST_SETS``, and no method of the test videos.
     """
-    if name not in (*TEST_SETS, *EXTRA_SETS):
-        raise TddError(f"Test set {name!r} is unknown; known are {', '.join((*TEST_SETS, *EXTRA_SETS))}.")
     test = videos[videos["split"] == "test"]
     if name == CELEB_DF:
         return test[test["dataset"] == name]
-    reals = (test["dataset"] == FACEFORENSICS) & (test["label"] == 0)
-    return test[reals | ((test["method"] == name) & (test["label"] == 1))]
+    fakes = (test["method"] == name) & (test["label"] == 1)
+    if name not in TEST_SETS and not fakes.any():
+        raise TddError(f"Test set {name!r} is unknown; known are {', '.join((*TEST_SETS, *_other_methods(videos)))}.")
+    sources = {FACEFORENSICS} if name in TEST_SETS else set(test.loc[fakes, "dataset"].replace(REALS_OF))
+    return test[(test["dataset"].isin(sources) & (test["label"] == 0)) | fakes]
+
+
+def other_sets(study: Study) -> tuple[str, ...]:
+    """The forgery methods that a study's runs were tested on beside those of the paper's table, by name."""
+    found = [_other_methods(run.videos) for run in study.runs if run.videos is not None and not run.problem]
+    return tuple(sorted(set().union(*found)))
+
+
+def _other_methods(videos: pd.DataFrame) -> set[str]:
+    fakes = videos[(videos["label"] == 1) & (videos["split"] == "test") & (videos["dataset"] != CELEB_DF)]
+    return set(fakes["method"]) - set(TEST_SETS)
+
+
+def seen_methods(run: Run) -> tuple[str, ...]:
+    """The methods that a run was trained on and tested on, by its record; the paper's where it says nothing."""
+    named = run.record.get("recipe", {}).get("stage2", {}).get("methods") or SEEN_METHODS
+    tested = set(TEST_SETS) if run.videos is None else {*TEST_SETS, *_other_methods(run.videos)}
+    return tuple(name for name in named if name in tested)
 
 
 def of_listed(found: int, listed: int) -> str:
@@ -360,7 +377,7 @@ def _uneven_tests(runs: list[Run]) -> list[str]:
             # Kept by sentence, so that it is said once for all columns.
             uneven[f"{', '.join(other)} not scored on the same videos as {first}; no paired test."].append(column)
         labels = chosen[first]["label"]
-        if labels.nunique() < 2:
+        if len(labels) and labels.nunique() < 2:
             reals, fakes = int((labels == 0).sum()), int((labels == 1).sum())
             notes.append(f"{column}: no AUC, since its test set holds {reals} real and {fakes} fake videos.")
     return notes + [f"{', '.join(columns)}: {sentence}" for sentence, columns in uneven.items()]

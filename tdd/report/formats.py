@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from tdd.records import paper
 from tdd.records.results import SYNTHETIC_SENTENCE, TEST_SETS
 from tdd.report.report import Report, cell_text
-from tdd.report.table import SEEN, Cell, Difference, ResultRow, columns
+from tdd.report.table import COLUMNS, SEEN, Cell, Difference, ResultRow, compared_on
 
 _NAMES = {SEEN: "seen methods, mean"}
 
@@ -24,7 +24,7 @@ def to_markdown(report: Report, base: Path) -> str:
         base: folder that links to the records are relative to.
     """
     published = [f"paper, {name}" for name in paper.TEST_SETS] if report.beside_paper else []
-    names = ["row", *published, *(_NAMES.get(name, name) for name in columns(report.study)), "records"]
+    names = ["row", *published, *(_NAMES.get(name, name) for name in COLUMNS), "records"]
     lines = {row.id: _markdown_row(report, i, base) for i, row in enumerate(report.rows)}
     title = f"# {report.study.title[0].upper()}{report.study.title[1:]}"
     said = [title, "", f"Video-level AUC in percent, recipe `{report.study.recipe}`", ""]
@@ -32,21 +32,29 @@ def to_markdown(report: Report, base: Path) -> str:
     controls = [lines[row.id] for row in report.rows if row.control]
     if controls:
         said += ["Controls, which the paper does not have:", "", *_table(names, controls), ""]
-    shown = [_NAMES.get(name, name) for name in columns(report.study)]
+    if report.others:
+        texts = [[row.label, *map(_cell_text(row), report.others)] for row in report.rows if row.cells]
+        said += ["Methods that are not of the paper's table:", "", *_table(["row", *report.others], texts), ""]
+    compared = compared_on(report.study)
+    shown = [_NAMES.get(name, name) for name in compared]
     if report.contrasts:
         said += ["Differences in points, with 95% interval and corrected p-value:", ""]
         texts = [
-            [pair.label, *(pair.differences[n].text() if n in pair.differences else "–" for n in columns(report.study))]
+            [pair.label, *(pair.differences[n].text() if n in pair.differences else "–" for n in compared)]
             for pair in report.contrasts
         ]
         said += [*_table(["difference", *shown], texts), ""]
     paired = [row for row in report.rows if any(cell.own_real is not None for cell in row.cells.values())]
     if paired:
         said += ["How often a fake scores above the very real that it was made from, % (AUC holds targets apart too):"]
-        shares = [[row.label, *(_own_text(row.cells.get(name)) for name in columns(report.study))] for row in paired]
+        shares = [[row.label, *(_own_text(row.cells.get(name)) for name in compared)] for row in paired]
         said += ["", *_table(["row", *shown], shares), ""]
     said += [f"- {sentence}" for sentence in report.sentences()]
     return "\n".join([*said, "", *(_published_table() if report.study.name == "table" else [])])
+
+
+def _cell_text(row: ResultRow) -> Callable[[str], str]:
+    return lambda name: row.cells[name].text() if name in row.cells else "–"
 
 
 def _own_text(cell: Cell | None) -> str:
@@ -62,7 +70,7 @@ def _table(names: list[str], rows: Iterable[list[str]]) -> list[str]:
 def _markdown_row(report: Report, index: int, base: Path) -> list[str]:
     row = report.rows[index]
     cells = [row.label, *(_paper_texts(row) if report.beside_paper else [])]
-    for name in columns(report.study):
+    for name in COLUMNS:
         cell = row.cells.get(name)
         # The text of a cell with one seed holds its limits already.
         text = cell_text(row, name) + (cell.limits() if cell and cell.sd is not None else "")
@@ -100,7 +108,7 @@ def to_frame(report: Report) -> pd.DataFrame:
     """One line per row and test set, in percent; what ``table.csv`` holds."""
     lines = []
     for row in report.rows:
-        for name in dict.fromkeys((*TEST_SETS, SEEN, *columns(report.study))):
+        for name in (*TEST_SETS, SEEN, *report.others):
             cell, difference = row.cells.get(name), row.differences.get(name)
             reals, fakes = report.counts.get(name, (0, 0))
             listed = report.listed.get(name, (None, None))
@@ -156,8 +164,8 @@ def _points(found: Cell | Difference | None, name: str) -> float | None:
 
 def to_latex(report: Report) -> str:
     """The table for a paper (booktabs): best in bold, second best underlined; what must be said is its caption."""
-    sets = [*(paper.TEST_SETS if report.beside_paper else ()), *columns(report.study)]
-    groups = rf"\multicolumn{{{len(columns(report.study))}}}{{c}}{{this study}}" + r" \\"
+    sets = [*(paper.TEST_SETS if report.beside_paper else ()), *COLUMNS]
+    groups = rf"\multicolumn{{{len(COLUMNS)}}}{{c}}{{this study}}" + r" \\"
     if report.beside_paper:
         groups = rf"\multicolumn{{{len(paper.TEST_SETS)}}}{{c}}{{paper}} & " + groups
     body = [_latex_row(report, i) for i, row in enumerate(report.rows) if not row.control]
@@ -178,7 +186,7 @@ def to_latex(report: Report) -> str:
 def _latex_row(report: Report, index: int) -> str:
     row = report.rows[index]
     cells = [_latex(row.label), *(_paper_texts(row) if report.beside_paper else [])]
-    for name in columns(report.study):
+    for name in COLUMNS:
         # The sign comes after the escaping, which would spoil its dollars.
         text, place = _latex(cell_text(row, name)).replace("±", r"$\pm$"), report.rank(name)[index]
         cells.append(rf"\textbf{{{text}}}" if place == 1 else rf"\underline{{{text}}}" if place == 2 else text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tdd.metrics import newcombe_interval
 from tdd.records import paper
 from tdd.records.results import LOST, SYNTHETIC_SENTENCE, Study, of_listed
-from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, columns, ranking
+from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, compared_on, ranking
 
 WIDTH = 118
 """Columns of the terminal table."""
@@ -31,6 +31,8 @@ class Report:
     """The study's family of comparisons, corrected together."""
     listed: dict[str, tuple[int, int]] = field(default_factory=dict)
     """The same as the data sets' lists name them, found or not; without columns whose lists are not known."""
+    others: tuple[str, ...] = ()
+    """Methods that are not of the paper's table, and were tested on."""
     files: tuple[Path, ...] = ()
 
     @property
@@ -49,6 +51,7 @@ class Report:
             lines = self._difference_columns()
         else:
             lines = [*self._paper_columns(), *self._contrast_columns()]
+        lines += self._other_lines()
         for sentence in self.sentences():
             lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
         return "\n".join(lines)
@@ -70,6 +73,14 @@ class Report:
         lines = [line(head), line(under), rule]
         lines += [line(cells) for cells, row in zip(body, self.rows, strict=True) if not row.control]
         return [*lines, rule, *(line(cells) for cells, row in zip(body, self.rows, strict=True) if row.control), ""]
+
+    def _other_lines(self) -> list[str]:
+        """The areas on methods that are not of the paper's table: one line a method, all rows in it."""
+        lines = []
+        for name in self.others:
+            cells = "; ".join(f"{row.label} {row.cells[name].text()}" for row in self.rows if name in row.cells)
+            lines += textwrap.wrap(f"{name} ({self.counted(name)}): {cells}", WIDTH, subsequent_indent="  ")
+        return [*lines, ""] if lines else []
 
     def _contrast_columns(self) -> list[str]:
         """One line a comparison, with its limits and corrected p-value by column."""
@@ -122,9 +133,9 @@ class Report:
                 "a row, so the spread between training runs is not in it, and differences have no p-value."
             )
         said += self._over()
-        more = columns(self.study)[len(COLUMNS) :]
+        more = compared_on(self.study)[len(COLUMNS) :]
         if more:
-            said.append(f"On {', '.join(more)} too: table.md has areas and differences, which count in the family.")
+            said.append(f"Compared on {', '.join(more)} too, in the same family; table.md has these differences.")
         if self.contrasts:
             said.append(self._difference_sentence(several))
             said += self._mixed()
@@ -138,7 +149,7 @@ class Report:
     def _over(self) -> list[str]:
         """Over what the intervals are, by column and row."""
         known, unknown, partly = [], [], defaultdict(list)
-        for name in columns(self.study):
+        for name in compared_on(self.study):
             counts = {
                 row.label: row.cells[name].targets
                 for row in self.rows

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval, paired_share
-from tdd.names import SEEN_METHODS
+from tdd.names import LIP_RETIMING
 from tdd.records import paper
 from tdd.records.plans import BASELINE
-from tdd.records.results import EXTRA_SETS, TEST_SETS, Run, Study, on_test_set
+from tdd.records.results import TEST_SETS, Run, Study, on_test_set, other_sets, seen_methods
 from tdd.records.targets import own_reals, shared_targets
 
 SEEN = "seen"
@@ -23,9 +23,9 @@ COLUMNS = (*paper.TEST_SETS, SEEN)
 """The columns that every table shows; the methods by themselves are in its CSV and in a figure."""
 
 
-def columns(study: Study) -> tuple[str, ...]:
-    """``COLUMNS``, and those of ``EXTRA_SETS`` that a row of the study has numbers on."""
-    return (*COLUMNS, *(name for name in EXTRA_SETS if any(name in row.cells for row in _plain_rows(study))))
+def compared_on(study: Study) -> tuple[str, ...]:
+    """Where the comparisons of a study are made: on ``COLUMNS``, and on re-timed lips where it was tested on them."""
+    return (*COLUMNS, *(name for name in other_sets(study) if name == LIP_RETIMING))
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def contrasts(study: Study) -> tuple[Contrast, ...]:
     found = {
         (pair, column): difference
         for pair in study.contrasts
-        for column in columns(study)
+        for column in compared_on(study)
         if (difference := _difference(study, *pair, column))
     }
     tested = {key: difference.p_value for key, difference in found.items() if difference.p_value is not None}
@@ -179,7 +179,7 @@ def contrasts(study: Study) -> tuple[Contrast, ...]:
         Contrast(
             *pair,
             f"{labels.get(pair[0], pair[0])} − {labels.get(pair[1], pair[1])}",
-            {column: found[pair, column] for column in columns(study) if (pair, column) in found},
+            {column: found[pair, column] for column in compared_on(study) if (pair, column) in found},
         )
         for pair in study.contrasts
     ]
@@ -194,7 +194,8 @@ def ranking(values: Sequence[float | None]) -> list[int]:
 
 def _result_row(study: Study, name: str, published: paper.PaperRow | None) -> ResultRow:
     runs, usable = [run for run in study.runs if run.row == name], study.usable(name)
-    cells = {column: cell for column in (*TEST_SETS, SEEN, *EXTRA_SETS) if (cell := _cell(usable, column))}
+    columns = (*TEST_SETS, SEEN, *other_sets(study))
+    cells = {column: cell for column in columns if (cell := _cell(usable, column))}
     failed = any(run.problem.startswith("failed") for run in runs)
     state = "" if usable else "failed" if failed else "refused" if any(run.record for run in runs) else "missing"
     recorded = next((run.record["row"]["label"] for run in runs if run.record), name)
@@ -216,7 +217,10 @@ def videos_of(run: Run, column: str) -> pd.DataFrame:
         return pd.DataFrame()
     if column != SEEN:
         return on_test_set(run.videos, column)
-    parts = pd.concat([on_test_set(run.videos, method) for method in SEEN_METHODS])
+    methods = seen_methods(run)
+    if not methods:
+        return pd.DataFrame()
+    parts = pd.concat([on_test_set(run.videos, method) for method in methods])
     return parts[~parts.index.duplicated()]  # the reals come with every method
 
 
@@ -227,8 +231,8 @@ def _cell(runs: Sequence[Run], column: str) -> Cell | None:
     its interval is too; where their numbers differ the mean is given without one.
     """
     if column == SEEN and not _even(runs):
-        methods = [_cell(runs, method) for method in SEEN_METHODS]
-        if not runs or not all(methods):
+        methods = [_cell(runs, method) for method in seen_methods(runs[0])] if runs else []
+        if not methods or not all(methods):
             return None
         return _seed_cell(np.mean([cell.per_seed for cell in methods if cell], axis=0).tolist())
     tables = [videos_of(run, column) for run in runs]
@@ -250,7 +254,7 @@ def _cell(runs: Sequence[Run], column: str) -> Cell | None:
 def _even(runs: Sequence[Run]) -> bool:
     """Whether every seen method has as many fakes as the others, in every run."""
     for run in runs:
-        fakes = {int(videos_of(run, method)["label"].sum()) for method in SEEN_METHODS}
+        fakes = {int(videos_of(run, method)["label"].sum()) for method in seen_methods(run)}
         if len(fakes) > 1:
             return False
     return bool(runs)

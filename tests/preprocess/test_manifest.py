@@ -223,7 +223,8 @@ def test_a_first_manifest_replaces_none_and_needs_videos(tmp_path, capsys):
         write_text(tmp_path / "Faces/manifest.csv", "")
     (tmp_path / "Faces/manifest.csv").unlink()
     assert main(["data", "manifest", str(tmp_path / "Faces")]) == 0
-    assert f"tdd data check {tmp_path}" in capsys.readouterr().out.replace("\n", " ")
+    said = capsys.readouterr().out
+    assert f"tdd data check {tmp_path}" in said.replace("\n", " ") and "\\n" not in said
     assert main(["data", "check", str(tmp_path), "--json", str(tmp_path / "r.json"), "--workers", "1"]) == 0
     assert json.loads((tmp_path / "r.json").read_text())["datasets"][0]["counts"][0]["found"] == 1
 
