@@ -10,7 +10,8 @@ from tdd.data.store import INDEX, ClipStore
 from tdd.detect import training_clips
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import dataset_metrics, method_metrics
-from tdd.evaluation.selection import evaluation_clips, seen_videos, validation_clips
+from tdd.evaluation.selection import PAPER_PROTOCOL, evaluation_clips, seen_videos, validation_clips
+from tdd.evaluation.texts import evaluation_notes
 from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate, false_positives_text, with_false_positives
 from tdd.records.targets import own_reals
@@ -110,3 +111,11 @@ def test_a_store_that_was_made_before_is_read(tmp_path):
     folder = random_store(tmp_path / "store", faces=2, videos=2).folder
     index = pd.read_parquet(folder / INDEX)
     assert "made_from" not in index and set(ClipStore(folder).index["made_from"]) == {""}
+
+
+@pytest.mark.parametrize(("method", "told"), [("FakeAVCeleb-FVFA-x", 1), ("AV-Deepfake1M-both", 1), ("LAV-DF-both", 0)])
+def test_the_leading_silence_is_told_beside_the_scores(method, told):
+    metrics = {method: {"targets": 4, "reals": 2, "fakes": 2}}
+    protocol = dataclasses.asdict(PAPER_PROTOCOL)
+    record = {"synthetic": False, "metrics": metrics, "data": {"protocol": protocol}, "calibration": {}}
+    assert sum("short silence" in sentence for sentence in evaluation_notes(record)) == told

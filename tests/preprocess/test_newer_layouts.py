@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tdd.config import ClipConfig
 from tdd.errors import TddError
 from tdd.evaluation.selection import real_class
 from tdd.names import FAKE_SOUND_ALONE
@@ -11,8 +12,10 @@ from tdd.preprocess.catalog import count_table, read_catalog
 from tdd.preprocess.check import Verdict, check_root
 from tdd.preprocess.expected import expected_counts
 from tdd.preprocess.layouts import READERS
+from tdd.preprocess.prepare import prepare
 from tdd.records.targets import own_reals, targets_of
 from tests.preprocess.trees import (
+    add_video,
     write_av_deepfake1m,
     write_celeb_df_pp,
     write_df40,
@@ -166,6 +169,39 @@ def test_the_count_table_of_a_root_with_them(tmp_path):
     assert counts.loc[("AV-Deepfake1M", "AV-Deepfake1M-visual")].tolist() == [1, 0, 1]
     assert counts.loc[("LAV-DF", "real")].tolist() == [0, 1, 1]
     assert counts.loc[("Celeb-DF++", "real"), "test"] == 2
+
+
+TREES = {
+    "Celeb-DF++": write_celeb_df_pp, "DF40": write_df40, "LAV-DF": write_lavdf, "AV-Deepfake1M": write_av_deepfake1m,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_each_is_prepared(tmp_path, name):
+    root = tmp_path / "data"
+    TREES[name](root)
+    wanted = list(READERS[name](root))
+    for seed, video in enumerate(wanted):
+        add_video(root, video.path, audio=video.audio, seed=seed)
+    if name == "DF40":
+        put_reals(root)
+    clip = ClipConfig(canvas=72, crop=42, view_crop=40, input_size=32)
+    done = prepare(root, tmp_path / "store", clip, workers=1)
+    index = done.store.index[done.store.index["dataset"] != "FaceForensics++"].set_index("video_id")
+    assert set(index.index) == {video.video_id for video in wanted}
+    for video in wanted:
+        stored = index.loc[video.video_id]
+        assert (stored["method"], stored["split"], stored["segments"]) == (video.method, video.split, video.segments)
+        assert stored["audio"] == video.audio and stored["frames"] == 30
+        # A real with sound is cut at speech, and so may be heard in stage 1.
+        heard = video.audio and not video.label
+        assert (stored.get("speech") == "0") == heard
+
+
+def put_reals(root):
+    """The reals of FaceForensics++ that its lists name."""
+    for seed, number in enumerate(("000", "001", "002", "003", "004", "005")):
+        add_video(root, f"FaceForensics++/original_sequences/youtube/c23/videos/{number}.mp4", seed=seed)
 
 
 CELEB = "Celeb-DF++/List_of_testing_videos.txt"
