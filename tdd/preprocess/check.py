@@ -30,7 +30,9 @@ from tdd.names import (
 from tdd.preprocess.catalog import APART, datasets_in, leakage, list_videos, require_unique, shared_people
 from tdd.preprocess.expected import LRW_SHORT_VAL, SYNTHETIC_MARK, Counts, count_videos, expected_counts
 from tdd.preprocess.folders import is_there
+from tdd.preprocess.layouts import READERS
 from tdd.preprocess.listed import Video
+from tdd.preprocess.manifest import lines_of
 from tdd.preprocess.probe import video_problem, why_missing
 from tdd.preprocess.strays import find_strays, unread_folders
 
@@ -192,6 +194,9 @@ def _check(root: Path, dataset: str, listed: Sequence[Video], bad: dict[str, str
     good = [video for video in there if video.path not in bad]
     present = {video.path for video in there}
     missing = [(video.path, why_missing(root / video.path)) for video in listed if video.path not in present]
+    if missing and dataset not in READERS:
+        lines = lines_of(root, dataset)
+        missing = [(path, f"{reason} ({lines[path]})") for path, reason in missing]
     seen = find_strays(root, dataset, {video.path for video in listed})
     expected, found = expected_counts(root, dataset, listed), count_videos(good)
     counts = _counts(expected, found)

@@ -1,7 +1,7 @@
 """Data sets in their owners' layouts: which videos the official lists name, and where each lies.
 
-A reader yields what the lists say, whether or not the file is on the disk; only LRW, which has no list, is read from
-its folders. None renames, copies or needs a hand-made list, and none follows a list out of its data set.
+A reader yields what the lists say, whether or not the file is on the disk; only LRW and DF40, which have no list, are
+read from their folders. None renames, copies or needs a hand-made list, and none follows a list out of its data set.
 """
 
 from __future__ import annotations

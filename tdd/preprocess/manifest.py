@@ -84,6 +84,16 @@ def list_manifest(root: Path, folder: str) -> Iterator[Video]:
         )  # fmt: skip
 
 
+def lines_of(root: Path, folder: str) -> dict[str, str]:
+    """Where a manifest names each video, ``manifest.csv, line 7``, by its path in the catalog.
+
+    Raises:
+        TddError: as :func:`list_manifest`.
+    """
+    rows = _rows(root, folder).values()
+    return {row.path.relative_to(root).as_posix(): f"{MANIFEST}, {row.place.rpartition(', ')[2]}" for row in rows}
+
+
 def _people(real: _Row, key: str) -> tuple[str, ...]:
     return real.people or (_as_name(key),)
 

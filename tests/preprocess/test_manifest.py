@@ -133,7 +133,7 @@ def test_check_names_what_is_missing_beside_or_too_short(tmp_path):
     write_dfdc(tmp_path)
     own = {check.dataset: check for check in check_root(tmp_path, workers=1).datasets}["Own faces"]
     assert own.verdict is Verdict.INCOMPLETE
-    assert own.missing == (("Own faces/a/2.mp4", "is missing"),)
+    assert own.missing == (("Own faces/a/2.mp4", "is missing (manifest.csv, line 3)"),)
     assert own.unreadable == (("Own faces/b/1_x.mp4", "is 0.16 s long, and a forged part ends at 2.00 s"),)
     unexpected = ("Own faces/b/2_x.mp4", "Own faces/c/extra.avi")
     assert own.unexpected == tuple((name, "is not in manifest.csv") for name in unexpected)
