@@ -16,6 +16,7 @@ from tdd.data.video import read_video
 from tdd.errors import TddError
 from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_METHODS
 from tdd.plots.style import INK, drawing
+from tdd.plots.words import plain
 
 FRAMES = 3
 """Moments shown of each video, evenly spaced."""
@@ -53,7 +54,11 @@ def draw_contact_sheet(study_dir: Path, path: Path, *, synthetic: bool = True) -
     rows = [row for strips in groups for row in _tiles(strips)]
     width = _LABEL + (FRAMES + 2) * (_TILE + _GAP)
     height = _HEAD + len(rows) * (_TILE + _GAP) + _FOOT
-    with drawing(path, width / _DPI, height / _DPI, dpi=_DPI) as figure:
+    names = "; ".join(plain(label) for label, _ in rows)
+    words = (
+        f"Contact sheet: {FRAMES} moments, a part enlarged, and there the difference from the real frame, of {names}."
+    )
+    with drawing(path, width / _DPI, height / _DPI, dpi=_DPI, words=words) as figure:
         figure.set_layout_engine("none")  # places are pixels here, and no layout may move them
         # figimage, for imshow would resample: a pixel of the sheet is one of the picture.
         figure.figimage(_mosaic([tiles for _, tiles in rows]), xo=_LABEL, yo=_FOOT, origin="upper")

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tdd.metrics import roc_band, roc_curve
-from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, row_ink, source_note
+from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, row_ink, row_mark, source_note
 from tdd.records import paper
 from tdd.records.plans import BASELINE
 from tdd.records.results import Study, on_test_set
@@ -34,12 +34,13 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
     rows = [row for row in result_rows(study) if study.usable(row.id)]
     seed = min((run.seed for row in rows for run in study.usable(row.id)), default=0)
     banded = "cnn_gru_attention" if study.name == "table" else study.reference
-    with drawing(path, 7.6, 7.4) as figure:
-        panels = figure.subplots(2, 2)
+    height = 0.55 + 0.17 * len(rows)  # of the legends, which lie below the panels: over them they would hide curves
+    with drawing(path, 7.6, 6.6 + height) as figure:
+        panels = figure.subplots(3, 2, height_ratios=(3.3, 2.6, height))
         for column, name in enumerate(paper.TEST_SETS):
             shown = [row for row in rows if name in row.cells]
             band = _band(study, banded, name, replicates) if banded in [row.id for row in shown] else None
-            for axes in panels[:, column]:
+            for axes in panels[:2, column]:
                 # Without the rate 0, for which a logarithmic axis has no place.
                 axes.plot(_GRID[1:], _GRID[1:], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
                 for row in shown:
@@ -48,13 +49,15 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
                     axes.fill_between(_GRID[1:], *(limit[1:] for limit in band), color=BLUE, alpha=0.13, linewidth=0)
                 axes.set(ylim=(0, 1.003), xlabel="false positive rate")  # a curve at 1 is drawn whole
             panels[0, column].set(title=_titled(study, name), xlim=(0, 1), aspect="equal")
-            panels[1, column].set(xscale="log", xlim=(LOWEST_FPR, 1), box_aspect=0.8)
-            if panels[0, column].get_legend_handles_labels()[0]:
-                panels[0, column].legend(
-                    loc="lower right", fontsize=7 if len(rows) < 9 else 6.5, title="AUC, %", title_fontsize=7.5,
-                    handlelength=2.0, labelspacing=0.2,
+            panels[1, column].set(xscale="log", xlim=(LOWEST_FPR, 1))
+            panels[2, column].axis("off")
+            handles, labels = panels[0, column].get_legend_handles_labels()
+            if handles:
+                panels[2, column].legend(
+                    handles, labels, loc="upper center", title="AUC, %", title_fontsize=9, handlelength=3.0,
+                    labelspacing=0.25, borderaxespad=0,
                 )  # fmt: skip
-        for axes in panels[:, 0]:
+        for axes in panels[:2, 0]:
             axes.set_ylabel("true positive rate")
         label = next((row.label for row in rows if row.id == banded), banded)
         over = _over({name: _targets(study, banded, name) is not None for name in paper.TEST_SETS})
@@ -95,11 +98,18 @@ def _over(known: dict[str, bool]) -> str:
 
 
 def _look(study: Study, row: ResultRow, banded: str) -> dict[str, Any]:
-    ink = row_ink(study, row.id)
+    place = study.rows.index(row.id)
+    look = {
+        "color": row_ink(study, row.id),
+        "marker": row_mark(study, row.id),
+        "markersize": 4.5,
+        # At places of its own on each curve, or the marks of curves that run together would lie on one another.
+        "markevery": (0.02 + 0.12 * place / len(study.rows), 0.12),
+    }
     if row.control:
         dashes = {BASELINE.id: (0, (1, 1.2))}.get(row.id, (0, (4, 1.5)))
-        return {"color": ink, "linestyle": dashes, "linewidth": 1.3}
-    return {"color": ink, "linewidth": 2.0 if row.id == banded else 1.2}
+        return look | {"linestyle": dashes, "linewidth": 1.3}
+    return look | {"linestyle": "-", "linewidth": 2.0 if row.id == banded else 1.2}
 
 
 def swept_weights(study: Study) -> dict[str, float]:

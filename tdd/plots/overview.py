@@ -29,6 +29,17 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 """Trained networks are blue and filled, teachers white and dashed: a grey printer tells them apart too."""
 
+STAGES_WORDS = (
+    "Drawing of both stages. Stage 1, real talking faces only: a video student (backbone and projector) sees a "
+    "noisy view and, through a predictor, predicts frame by frame what the audio teacher says of the log-mel; an "
+    "audio student sees a masked log-mel and predicts what the video teacher says of the clean view. Each loss is "
+    "a negative cosine; each teacher follows its student by EMA. Stage 2, labelled clips: the backbone of the "
+    "video student and a cosine head learn real or fake by the BCE of the shifted logit; on real clips a "
+    "projector and predictor go on predicting the frozen video teacher of stage 1, a negative cosine times "
+    "ssl_weight."
+)
+"""What the drawing of the stages shows, for who does not see it."""
+
 Box = tuple[float, float, float, float]
 """Centre x, centre y, width, height; inches from the lower left corner."""
 
@@ -45,7 +56,7 @@ def draw_overview(folder: Path, recipe: Recipe | None = None) -> list[Path]:
 
 def draw_stages(path: Path, recipe: Recipe) -> Path:
     """Draw both stages: what is shown, what is trained, what is only followed, and which losses tie them."""
-    with drawing(path, 7.8, 6.6) as figure:
+    with drawing(path, 7.8, 6.6, words=STAGES_WORDS) as figure:
         axes = _paper(figure, 7.8, 6.6)
         _draw_stage1(axes, recipe)
         _draw_stage2(axes, recipe)
@@ -59,7 +70,19 @@ def draw_backbone(path: Path, recipe: Recipe) -> Path:
         "cnn_gru_attention", input_size=recipe.clip.input_size, **recipe.model.backbones.get("cnn_gru_attention", {})
     )
     frames, size, widths = recipe.clip.frames, recipe.clip.input_size, tuple(arguments["widths"])
-    with drawing(path, 7.8, 2.75) as figure:
+    side = size >> len(widths)
+    shapes = [
+        f"3×{frames}×{size}×{size}", f"{widths[-1]}×{frames}×{side}×{side}", f"{frames}×{widths[-1] * side * side}",
+        f"{frames}×{2 * arguments['hidden']}", f"{frames}×{2 * arguments['hidden']}",
+        f"{arguments['out_channels']}×{frames}",
+    ]  # fmt: skip
+    words = (
+        f"Drawing of the backbone, with the shape after each step: a clip {shapes[0]}; {len(widths)} 3-D convolutions "
+        f"with pooling in space {shapes[1]} (local: neighbouring frames); flattened frame by frame {shapes[2]}; a "
+        f"bidirectional GRU {shapes[3]} and self-attention over time {shapes[4]} (global: the whole clip); a linear "
+        f"layer {shapes[5]}."
+    )
+    with drawing(path, 7.8, 2.75, words=words) as figure:
         axes = _paper(figure, 7.8, 2.75)
         y, step = 1.6, 1.0
         boxes = [(0.55 + i * (step + 0.34), y, step - 0.06, 1.0) for i in range(6)]
@@ -68,16 +91,10 @@ def draw_backbone(path: Path, recipe: Recipe) -> Path:
             height = 1.15 - 0.16 * i
             _sheet(axes, boxes[1][0] - 0.42 + 0.23 * i, y, height)
         axes.text(boxes[1][0], y + 0.78, f"{len(widths)} × Conv3d 3×3×3,\nReLU, pool (1, 2, 2)", **_words())
-        side = size >> len(widths)
         _box(axes, boxes[2], "flatten,\nframe by\nframe", "data")
         _box(axes, boxes[3], f"BiGRU\n\n2 × {arguments['hidden']}", "trained")
         _box(axes, boxes[4], "self-\nattention\nover time", "trained")
         _box(axes, boxes[5], f"Linear\n\n→ {arguments['out_channels']}", "trained")
-        shapes = [
-            f"3×{frames}×{size}×{size}", f"{widths[-1]}×{frames}×{side}×{side}", f"{frames}×{widths[-1] * side * side}",
-            f"{frames}×{2 * arguments['hidden']}", f"{frames}×{2 * arguments['hidden']}",
-            f"{arguments['out_channels']}×{frames}",
-        ]  # fmt: skip
         for left, right in pairwise(boxes):
             _arrow(axes, (left[0] + left[2] / 2 + 0.02, y), (right[0] - right[2] / 2 - 0.02, y))
         for box, shape in zip(boxes, shapes, strict=True):

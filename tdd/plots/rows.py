@@ -16,7 +16,7 @@ from tdd.report.table import COLUMNS, SEEN, Difference, ResultRow, contrasts, re
 _AUC_MAP = LinearSegmentedColormap.from_list("auc", [ORANGE, "#ffffff", BLUE])
 """Orange below chance, white at it, blue above."""
 
-_TITLES = {SEEN: "seen methods, mean"}
+_TITLES = {SEEN: "seen, mean"}
 
 
 def _usable(study: Study) -> list[ResultRow]:
@@ -32,7 +32,7 @@ def draw_methods(study: Study, path: Path) -> Path:
         if len(rows):
             shown = axes.imshow(values, cmap=_AUC_MAP, vmin=0, vmax=100, aspect="auto")
             figure.colorbar(shown, ax=axes, label="AUC, %", shrink=0.9)
-        axes.set_xticks(range(len(TEST_SETS)), TEST_SETS, fontsize=7.5)
+        axes.set_xticks(range(len(TEST_SETS)), TEST_SETS, fontsize=8)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.xaxis.tick_top()
         axes.grid(visible=False)
@@ -52,7 +52,7 @@ def draw_differences(study: Study, path: Path) -> Path:
     A cross stands where there is nothing to test: other videos, or the same scores.
     """
     rows = contrasts(study)
-    with drawing(path, 9.6, 1.25 + 0.27 * max(1, len(rows))) as figure:
+    with drawing(path, 8.2, 1.25 + 0.29 * max(1, len(rows))) as figure:
         panels = figure.subplots(1, len(COLUMNS), sharey=True)
         for axes, name in zip(panels, COLUMNS, strict=True):
             axes.axvline(0, color=GREY, linewidth=1)

@@ -95,7 +95,8 @@ def draw_faces(store: ClipStore, rows: pd.DataFrame, path: Path, root: Path | No
         sheet[top : top + _TILE, left : left + _TILE] = cv2.resize(crop, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
     foot = 24
     width, total = sheet.shape[1] / _DPI, (sheet.shape[0] + foot) / _DPI
-    with drawing(path, width, total, dpi=_DPI) as figure:
+    words = f"Contact sheet of faces: {'; '.join(text for _, _, text in labels)}."
+    with drawing(path, width, total, dpi=_DPI, words=words) as figure:
         figure.set_layout_engine("none")
         figure.figimage(sheet, xo=0, yo=foot, origin="upper")
         for left, top, text in labels:

@@ -28,7 +28,7 @@ def draw_table(report: Report, path: Path) -> Path:
     inside = [row for row in report.rows if not row.control]
     controls = [row for row in report.rows if row.control]
     lines = 2.4 + len(inside) + 1.2 * len(controls) + 2.2
-    with drawing(path, 8.2, 0.29 * lines) as figure:
+    with drawing(path, 8.2, 0.29 * lines, words=_words(report)) as figure:
         figure.set_layout_engine("none")  # the columns stand where _PLACES says
         axes = figure.add_axes((0.015, 0.02, 0.97, 0.96))
         axes.set(xlim=(0, 1), ylim=(lines, 0))  # y counts lines of text from the top
@@ -44,6 +44,19 @@ def draw_table(report: Report, path: Path) -> Path:
             _line(axes, below + 0.6 + i, report, row, [0] * len(marks), label=f"control: {row.label}")
         _foot(axes, report, below + 1.2 * len(controls) + 0.55)
     return path
+
+
+def _words(report: Report) -> str:
+    """The table's lines, one after the other."""
+    heads = [*(f"{name}, the paper" for name in paper.TEST_SETS), *(f"{name}, this study" for name in COLUMNS)]
+    lines = [f"{row.label}: {', '.join(text for (text,) in _shown(report, _cells(row)))}" for row in report.rows]
+    return f"Table of video-level AUC, %: {', '.join(head for (head,) in _shown(report, heads))}. {'; '.join(lines)}."
+
+
+def _cells(row: ResultRow) -> list[str]:
+    """A row's entries, the paper's and then the study's."""
+    published = [f"{row.paper[name]:.2f}" if name in row.paper else "–" for name in paper.TEST_SETS]
+    return published + [cell_text(row, name, limits=name in paper.TEST_SETS) for name in COLUMNS]
 
 
 def _head(axes: Axes, report: Report) -> None:
@@ -65,9 +78,7 @@ def _shown(report: Report, *columns: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def _line(axes: Axes, y: float, report: Report, row: ResultRow, marks: list[int], label: str = "") -> None:
     axes.text(0, y, label or row.label, va="center")
-    published = [f"{row.paper[name]:.2f}" if name in row.paper else "–" for name in paper.TEST_SETS]
-    ours = [cell_text(row, name, limits=name in paper.TEST_SETS) for name in COLUMNS]
-    for text, place, mark in _shown(report, [*published, *ours], _PLACES, marks):
+    for text, place, mark in _shown(report, _cells(row), _PLACES, marks):
         absent = text in ("–", "missing", "failed", "refused")
         axes.text(
             place,

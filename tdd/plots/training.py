@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from tdd.plots.style import BACKBONE_NAMES, BACKBONES, GREEN, GREY, drawing, footnote, row_ink, source_note
+from tdd.plots.style import (
+    BACKBONE_NAMES,
+    BACKBONES,
+    GREEN,
+    GREY,
+    MARKS,
+    draw_coin,
+    drawing,
+    footnote,
+    row_ink,
+    row_mark,
+    source_note,
+)
 from tdd.records.results import Study, first_rows
 from tdd.training.collapse import GROUP
 
@@ -32,7 +43,7 @@ _STAGE2_PANELS = (
     ("auxiliary", "auxiliary loss (negative cosine)"),
 )
 
-_COLUMNS = 4
+_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class Curve:
 
     label: str
     ink: str
+    mark: str
     history: list[dict[str, float]]
     chance: dict[str, float]
 
@@ -52,17 +64,16 @@ def draw_stage1(study: Study, path: Path) -> Path:
     begins from it. Quantities that no record holds get no panel. Of several seeds each is a line.
     """
     curves = _stage1_curves(study)
-    shown = [(key, title) for key, title in _PANELS if any(key in entry for c in curves for entry in c.history)]
-    lines = len(shown) // _COLUMNS + 1  # one place is left for the legend
-    with drawing(path, 9.6, 2.1 * lines + 0.5) as figure:
+    shown = _shown(_PANELS, curves)
+    lines = max(1, -(-len(shown) // _COLUMNS))
+    with drawing(path, 8.0, 2.1 * lines + 0.8) as figure:
         panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
         for axes, (key, title) in zip(panels, shown, strict=False):
             _draw_panel(axes, curves, key)
-            axes.set_title(title, fontsize=8.5)
+            axes.set_title(title, fontsize=9)
         for axes in panels[len(shown) :]:
             axes.axis("off")
-        handles = _handles(curves, chance=True)
-        panels[len(shown)].legend(handles=handles, loc="center left", handlelength=1.8, fontsize=7.5)
+        figure.legend(handles=_handles(curves, chance=True), loc="outside upper center", ncols=4)
         footnote(
             figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {source_note(study)}"
         )
@@ -72,24 +83,30 @@ def draw_stage1(study: Study, path: Path) -> Path:
 def draw_stage2(study: Study, path: Path) -> Path:
     """Draw both parts of the loss and the validation AUC of every row's stage 2, one line a seed.
 
-    Rows without a loss are left out; ln 2 is dotted, the loss of a guess between classes of equal size.
+    Rows without a loss and quantities that no record holds are left out; ln 2, the loss of a guess between classes of
+    equal size, is dotted and named.
     """
     curves = _stage2_curves(study)
-    with drawing(path, 10.4, 3.4) as figure:
-        panels = figure.subplots(1, 4, width_ratios=(1, 1, 1, 0.75))
-        for axes, (key, title) in zip(panels, _STAGE2_PANELS, strict=False):
+    shown = _shown(_STAGE2_PANELS, curves)
+    with drawing(path, 8.0, 3.9) as figure:
+        for axes, (key, title) in zip(figure.subplots(1, max(1, len(shown)), squeeze=False)[0], shown, strict=False):
             _draw_panel(axes, curves, key)
             axes.set_title(title, fontsize=9)
             if key == "bce":
-                axes.axhline(math.log(2), color=GREY, linestyle=":", linewidth=1.2)
-        panels[-1].axis("off")
-        panels[-1].legend(handles=_handles(curves, chance=False), loc="center left", handlelength=1.8, fontsize=7.5)
+                draw_coin(axes)
+        figure.legend(handles=_handles(curves, chance=False), loc="outside upper center", ncols=4)
+        scored = "AUC on middle clips of validation videos; " if "val_auc" in dict(shown) else ""
         footnote(
             figure,
-            "Stage 2, one line a seed: losses on training clips, mean of an epoch; AUC on middle clips of validation "
-            f"videos. {source_note(study)}",
+            f"Stage 2, one line a seed: losses on training clips, mean of an epoch; {scored}ln 2: the BCE of a guess. "
+            f"{source_note(study)}",
         )
     return path
+
+
+def _shown(panels: Iterable[tuple[str, str]], curves: list[Curve]) -> list[tuple[str, str]]:
+    """The panels for which some record holds a number: an older one may know less."""
+    return [(key, title) for key, title in panels if any(e.get(key) is not None for c in curves for e in c.history)]
 
 
 def _stage1_curves(study: Study) -> list[Curve]:
@@ -100,19 +117,21 @@ def _stage1_curves(study: Study) -> list[Curve]:
         record = study.stage1[place]
         backbone = record["row"]["backbone"]
         label, ink = BACKBONE_NAMES.get(backbone, backbone), BACKBONES.get(backbone, GREEN)
+        mark = MARKS[list(BACKBONES).index(backbone)] if backbone in BACKBONES else MARKS[len(BACKBONES)]
         if study.name != "table" and place in first:
-            label, ink = study.described[first[place]]["label"], row_ink(study, first[place])
+            row = first[place]
+            label, ink, mark = study.described[row]["label"], row_ink(study, row), row_mark(study, row)
         known = {"retrieval": GROUP, "frame_retrieval": record["recipe"].get("clip", {}).get("frames")}
         known["prober"] = record["data"].get("words")
         chance = {key: 1 / count for key, count in known.items() if count}
-        curves.append(Curve(label, ink, record["history"], chance))
+        curves.append(Curve(label, ink, mark, record["history"], chance))
     return curves
 
 
 def _stage2_curves(study: Study) -> list[Curve]:
     labels = {run.row: study.described.get(run.row, run.record["row"])["label"] for run in study.runs if run.record}
     return [
-        Curve(labels[run.row], row_ink(study, run.row), run.record["history"], {})
+        Curve(labels[run.row], row_ink(study, run.row), row_mark(study, run.row), run.record["history"], {})
         for run in study.runs
         if run.record.get("history")
     ]
@@ -124,7 +143,7 @@ def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
         # Records count epochs from 0, readers from 1.
         points = [(entry["epoch"] + 1, entry[key]) for entry in curve.history if entry.get(key) is not None]
         if points:
-            axes.plot(*np.transpose(points), color=curve.ink, marker=".", markersize=4, linewidth=1.1)
+            axes.plot(*np.transpose(points), color=curve.ink, marker=curve.mark, markersize=3.5, linewidth=1.1)
     # A set: curves of one recipe have one chance level, drawn once.
     for level in {curve.chance[key] for curve in curves if key in curve.chance}:
         axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
@@ -136,6 +155,6 @@ def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
 
 
 def _handles(curves: Iterable[Curve], chance: bool) -> list[Any]:
-    known = dict.fromkeys((curve.label, curve.ink) for curve in curves)  # the seeds of a row share one entry
-    handles = [Line2D([], [], color=ink, label=label) for label, ink in known]
+    known = dict.fromkeys((c.label, c.ink, c.mark) for c in curves)  # the seeds of a row share one entry
+    handles = [Line2D([], [], color=ink, marker=mark, markersize=4.5, label=label) for label, ink, mark in known]
     return handles + ([Line2D([], [], color=GREY, linestyle=":", label="chance")] if chance else [])

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.integrate import trapezoid
@@ -23,6 +25,7 @@ from tdd.plots import (
     draw_roc,
     draw_ssl_weight,
     draw_stage1,
+    draw_stage2,
     draw_table,
 )
 from tdd.plots.curves import _look
@@ -127,7 +130,7 @@ def test_the_band_says_over_what_it_is_on_each_test_set(tmp_path, figures):
 def test_roc_curves_carry_their_own_area(tmp_path, figures):
     study = load_study(write_study(tmp_path))
     draw_roc(study, tmp_path / "roc.png", replicates=50)
-    for axes in figures[0].axes:
+    for axes in figures[0].axes[:4]:
         labelled = [line for line in axes.lines if not line.get_label().startswith("_")]
         assert len(labelled) == 8
         for line in labelled if axes.get_xscale() == "linear" else ():
@@ -140,13 +143,82 @@ def test_roc_curves_carry_their_own_area(tmp_path, figures):
         assert heights[0] == heights[1], "both axes show one curve"
 
 
-def test_no_two_rows_of_a_table_look_alike(tmp_path):
+SIGHT = {
+    "full": np.eye(3),
+    "no long": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no medium": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no short": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+"""How eyes without one kind of cones see linear RGB (Machado et al., IEEE TVCG 15 (2009) 1291-1298)."""
+
+
+def seen(ink: str, sight: str) -> np.ndarray:
+    """An ink in CIELAB, in which 2 can just be told apart side by side."""
+    srgb = np.array(to_rgb(ink))
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    rows = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = np.array(rows) @ np.clip(np.array(SIGHT[sight]) @ linear, 0, 1) / [0.95047, 1, 1.08883]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def looks_of_the_table(tmp_path) -> dict[str, dict]:
     rows = (*(row.id for row in TABLE.rows),)
     study = replace(load_study(write_study(tmp_path)), rows=rows)
     known = {row.id: row for row in make_report(study).rows}
-    looks = [_look(study, known[name], "cnn_gru_attention") for name in rows]
-    assert len({(look["color"], str(look.get("linestyle"))) for look in looks}) == len(rows)
-    assert len({look["color"] for look in looks}) == len(rows)
+    return {name: _look(study, known[name], "cnn_gru_attention") for name in rows}
+
+
+def test_no_two_rows_of_a_table_look_alike(tmp_path):
+    looks = looks_of_the_table(tmp_path)
+    assert len({look["color"] for look in looks.values()}) == len(looks)
+    assert len({look["marker"] for look in looks.values()}) == len(looks)
+
+
+@pytest.mark.parametrize(("sight", "least"), [("full", 25), ("no long", 15), ("no medium", 15), ("no short", 15)])
+def test_the_papers_rows_are_told_apart_with_any_eyes(tmp_path, sight, least):
+    inks = {name: look["color"] for name, look in looks_of_the_table(tmp_path).items() if look["linestyle"] == "-"}
+    assert len(inks) == 7
+    for one, other in combinations(inks, 2):
+        apart = np.linalg.norm(seen(inks[one], sight) - seen(inks[other], sight))
+        assert apart >= least, f"{one} and {other} are {apart:.0f} apart"
+
+
+def with_losses(study: Path) -> Path:
+    """Gives the runs of a study losses of three epochs, and no AUC on validation clips, as older records have none."""
+    for path in study.glob("stage2/*/record.json"):
+        losses = [{"epoch": n, "bce": 0.9 - n / 5, "auxiliary": -n / 3, "val_auc": None} for n in range(3)]
+        edit_json(path, history=losses)
+    return study
+
+
+def test_legends_lie_over_no_curve(tmp_path, figures):
+    study = load_study(with_losses(write_study(tmp_path)))
+    for draw in (draw_roc, draw_stage1, draw_stage2):
+        draw(study, tmp_path / f"{draw.__name__}.png")
+        figure = figures[-1]
+        legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+        panels = [axes.get_window_extent() for axes in figure.axes if axes.axison]
+        assert legends and panels
+        assert not any(legend.get_window_extent().overlaps(panel) for legend in legends for panel in panels)
+
+
+def test_bce_stands_beside_what_a_guess_costs(tmp_path, figures):
+    study = load_study(with_losses(write_study(tmp_path)))
+    draw_stage2(study, tmp_path / "stage2.png")
+    (panel,) = (axes for axes in figures[0].axes if "BCE" in axes.get_title(loc="left"))
+    assert any(np.allclose(line.get_ydata(), -np.log(0.5)) for line in panel.lines)
+    assert [text.get_text() for text in panel.texts] == ["ln 2"]
+
+
+def test_what_no_record_holds_gets_no_panel(tmp_path, figures):
+    draw_stage2(load_study(with_losses(write_study(tmp_path))), tmp_path / "stage2.png")
+    assert [bool(axes.lines) for axes in figures[0].axes] == [True, True]
+    assert "AUC" not in " ".join(texts(figures[0]))
 
 
 def test_differences_stand_where_the_table_says(tmp_path, figures):

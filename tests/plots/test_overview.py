@@ -28,7 +28,7 @@ def drawn(monkeypatch, draw, recipe):
     figures = []
 
     @contextmanager
-    def keep(_path, width, height, dpi=100):
+    def keep(_path, width, height, dpi=100, **_words):
         figures.append(Figure((width, height), dpi))
         yield figures[0]
 
