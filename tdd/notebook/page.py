@@ -2,14 +2,17 @@
 
     with drawn(7, 2.5) as figure:                # a matplotlib figure in the look of all figures of the package
         figure.subplots().plot(...)
+    show_picture(path)                           # a figure that the package drew
     show_frames({"real": frames, "fake": others})  # rows of evenly spaced frames, one picture
-    play({"real": frames}, samples)              # the frames as film, with sound; several stand side by side
+    play({"real": frames}, samples)              # films, with sound: two at a time, below them a strip of their frames
     play_audio(samples)
-    show_controls(widget, "...")                 # a widget, and a sentence for readers without a kernel
+    show_controls(widget, "...")                 # a widget, and for readers without a kernel a picture and a sentence
     read_film(path)                              # the first two seconds of any video, small
     as_frames(batch["noisy"][0])                 # what a network is shown, as frames again
     draw_face(axes, frame, points)               # a frame with its landmarks
     draw_log_mel(axes, mel)
+
+Every picture says in words what it shows (nbconvert and Colab read them aloud; JupyterLab 4 leaves them out).
 
 What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
 ``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses
@@ -27,17 +30,18 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from html import escape
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from IPython.display import HTML, Audio, Image, display
-from ipywidgets import DOMWidget
+from IPython.utils.capture import capture_output
+from ipywidgets import DOMWidget, interactive
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -49,11 +53,17 @@ from tdd.config import TIMESTAMPS
 from tdd.data.audio import MEL_PER_FRAME
 from tdd.data.augment import IMAGENET_MEAN, IMAGENET_STD
 from tdd.data.clock import FPS
-from tdd.data.video import SAMPLE_RATE, VideoFile, write_video
+from tdd.data.video import SAMPLE_RATE, VideoFile
+from tdd.errors import TddError
+from tdd.notebook.player import film_page
 from tdd.plots.style import BLUE, INK, drawing
+from tdd.plots.words import described
 
-INCH = 96
-"""Pixels of a page under one inch of a figure."""
+INCH = 115
+"""Pixels of a page under one inch of a figure: small print of 8 points is then 13 pixels high."""
+
+WIDEST = 900
+"""Pixels: what a page of JupyterLab or GitHub has room for on a screen of 1280."""
 
 GAP = 4
 """Pixels between frames."""
@@ -66,10 +76,17 @@ def drawn(width: float = 7.5, height: float = 2.6) -> Iterator[Figure]:
         path = Path(folder) / "figure.png"
         with drawing(path, width, height) as figure:
             yield figure
-        display(Image(path.read_bytes(), width=round(width * INCH)))
+        display(show_picture(path))
 
 
-def read_film(path: Path, count: int = 48, side: int = 160) -> np.ndarray:
+def show_picture(path: Path) -> Image:
+    """A figure that :func:`tdd.plots.style.drawing` wrote, as large as a page has room for, with its words."""
+    with Picture.open(path) as picture:
+        inches = picture.width / picture.info["dpi"][0]
+    return Image(path.read_bytes(), width=min(round(inches * INCH), WIDEST), alt=described(path))
+
+
+def read_film(path: Path, count: int = 48, side: int = 256) -> np.ndarray:
     """The first ``count`` frames of a video at 25 fps, made small enough for a page.
 
     Args:
@@ -96,11 +113,14 @@ def show_frames(rows: Mapping[str, np.ndarray], count: int = 8, side: int = 96) 
     Args:
         rows: a row's name to its frames, RGB uint8, shape (T, H, W, 3); fewer than ``count`` are all shown.
         count: frames a row.
-        side: height of a frame in the picture, px.
+        side: height of a frame in the picture, px; less where a page would not hold the row.
     """
-    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 13)
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 15)
     margin = GAP + round(max(font.getlength(name) for name in rows))
     strips = [_strip(frames, count, side) for frames in rows.values()]
+    if (widest := max(strip.shape[1] for strip in strips)) + margin > WIDEST:  # a page would shrink the names too
+        side = side * (WIDEST - margin - count * GAP) // widest
+        strips = [_strip(frames, count, side) for frames in rows.values()]
     sheet = Picture.new("RGB", (margin + max(s.shape[1] for s in strips), len(rows) * (side + GAP) - GAP), "white")
     pen = ImageDraw.Draw(sheet)
     for i, (name, strip) in enumerate(zip(rows, strips, strict=True)):
@@ -108,7 +128,8 @@ def show_frames(rows: Mapping[str, np.ndarray], count: int = 8, side: int = 96) 
         pen.text((0, i * (side + GAP) + side / 2), name, INK, font, anchor="lm")
     out = BytesIO()
     sheet.save(out, "JPEG", quality=88)  # PNG compresses video frames badly, and pages are committed
-    return Image(out.getvalue(), format="jpeg")
+    words = f"{count} frames in order of time, of each: {'; '.join(rows)}." if len(rows) > 1 else ""
+    return Image(out.getvalue(), format="jpeg", alt=words or f"{count} frames in order of time: {next(iter(rows))}.")
 
 
 def _strip(frames: np.ndarray, count: int, side: int) -> np.ndarray:
@@ -154,28 +175,19 @@ def draw_log_mel(axes: Axes, mel: Tensor, title: str = "") -> None:
     axes.grid(False)
 
 
-def play(films: Mapping[str, np.ndarray], audio: np.ndarray | None = None, width: int = 200) -> HTML:
-    """Films side by side, with the same sound for each: H.264 in the page itself.
+def play(films: Mapping[str, np.ndarray], audio: np.ndarray | None = None, width: int = 440) -> None:
+    """Show films, two beside each other on one clock, and below them a strip of frames of each.
+
+    The strip stays where no film does, on GitHub and on paper.
 
     Args:
-        films: a caption to its frames at 25 fps, RGB uint8, shape (T, H, W, 3), H and W even.
-        audio: mono at 16 kHz, float in [-1, 1] or int16, shape (N,).
-        width: of each on the page, px.
+        films: a name to its frames at 25 fps, RGB uint8, shape (T, H, W, 3), H and W even; of more than two the page
+            lets the reader choose.
+        audio: of each, mono at 16 kHz, float in [-1, 1] or int16, shape (N,).
+        width: of a player at most, px.
     """
-    return HTML("\n".join(_film(caption, frames, audio, width) for caption, frames in films.items()))
-
-
-def _film(caption: str, frames: np.ndarray, audio: np.ndarray | None, width: int) -> str:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        # Small rather than quick: the bytes stand in the page, which is committed.
-        write_video(path, frames, audio=None if audio is None else _as_float(audio), crf=25, preset="slow")
-        data = b64encode(path.read_bytes()).decode()
-    start = "muted autoplay" if audio is None else ""  # browsers start nothing by themselves that can be heard
-    return (
-        f'<figure style="display: inline-block; margin: 0 12px 0 0"><video controls loop {start} width="{width}" '
-        f'src="data:video/mp4;base64,{data}"></video><figcaption>{escape(caption)}</figcaption></figure>'
-    )
+    display(HTML(film_page(films, None if audio is None else _as_float(audio), width)))
+    display(show_frames(films))
 
 
 def play_audio(samples: np.ndarray) -> Audio:
@@ -187,8 +199,33 @@ def _as_float(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples.astype(np.float32)
 
 
-def show_controls(widget: DOMWidget, otherwise: str) -> None:
-    """Show a widget where a kernel runs, and the sentence ``otherwise`` where none does, as on GitHub."""
-    # The widget's own bundle leaves its repr, cut short, where nothing renders it, on GitHub for instance.
-    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    display({"application/vnd.jupyter.widget-view+json": view, "text/plain": otherwise}, raw=True)
+def show_controls(widget: DOMWidget, otherwise: str, still: Image | None = None) -> None:
+    """Show a widget where a kernel runs; where none does, as on GitHub, a picture and the sentence ``otherwise``.
+
+    Args:
+        widget: its own bundle would leave its repr, cut short, where nothing renders it.
+        otherwise: what a page says that shows neither; the words of the picture too.
+        still: the picture; by default what an ``interactive`` draws at its first setting.
+    """
+    data = {
+        "application/vnd.jupyter.widget-view+json": {
+            "version_major": 2, "version_minor": 0, "model_id": widget.model_id,
+        },
+        "text/plain": otherwise,
+    }  # fmt: skip
+    facts: dict[str, Any] = {}
+    if isinstance(widget, interactive) and still is None:
+        data["image/png"], facts = _first_picture(widget)
+    elif still is not None:
+        data["image/png"], facts = b64encode(still.data).decode(), {"width": still.width, "alt": still.alt}
+    display(data, metadata={"image/png": facts} if facts else {}, raw=True)
+
+
+def _first_picture(widget: interactive) -> tuple[str, dict[str, Any]]:
+    """What the function of an ``interactive`` shows as the controls stand: PNG in base64, and its facts."""
+    with capture_output() as seen:
+        widget.f(**widget.kwargs)
+    for output in seen.outputs:
+        if "image/png" in output.data:
+            return output.data["image/png"], output.metadata["image/png"]
+    raise TddError("The function of these controls shows no picture; give show_controls one.")

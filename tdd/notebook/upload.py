@@ -18,6 +18,7 @@ import cv2
 import ipywidgets as widgets
 import numpy as np
 from IPython.display import Image, Pretty, display
+from matplotlib.patches import Rectangle
 
 from tdd.config import RELABELLED
 from tdd.data.video import VideoFile
@@ -26,7 +27,8 @@ from tdd.evaluation.predict import VideoScorer
 from tdd.evaluation.prediction import Prediction
 from tdd.machine.console import legible
 from tdd.machine.files import disk_errors_told, write_atomically
-from tdd.notebook.page import show_frames
+from tdd.notebook.page import show_frames, show_picture
+from tdd.plots.style import BLUE, GREY, INK, drawing
 from tdd.plots.timeline import draw_timeline
 from tdd.preprocess.naming import name_problem
 
@@ -35,8 +37,6 @@ MARKED = 6
 
 DOT = (40, 220, 120)
 PAGE_LETTERS = 112
-PAGE_WIDTH = 750
-"""Of the timeline on the page, px."""
 
 ON_COLAB = (
     "Colab loses an upload of more than 1 MB. Put the video into the <i>Files</i> pane on the left, and give its path "
@@ -77,7 +77,7 @@ def page_text(prediction: Prediction) -> Pretty:
 def timeline_image(prediction: Prediction) -> Image:
     """The timeline of :func:`tdd.plots.timeline.draw_timeline`, to be shown on a page."""
     with TemporaryDirectory() as folder:
-        return Image(draw_timeline(prediction, Path(folder) / "timeline.png").read_bytes(), width=PAGE_WIDTH)
+        return show_picture(draw_timeline(prediction, Path(folder) / "timeline.png"))
 
 
 class UploadPanel(widgets.VBox):
@@ -109,6 +109,26 @@ class UploadPanel(widgets.VBox):
             self.note.value = ON_COLAB
         row = widgets.HBox([self.video, self.landmarks, self.path, self.button])
         super().__init__([row, self.note, self.output])
+
+    def still(self) -> Image:
+        """A picture of the panel before the first video, for pages that show no widget."""
+        parts = [(f"{button.description} (0)", 1.6, "#eeeeee", INK) for button in (self.video, self.landmarks)]
+        parts += [(self.path.placeholder, 3.0, "white", GREY), (self.button.description, 1.1, BLUE, "white")]
+        gap = 0.1
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "panel.png"
+            width = gap + sum(width + gap for _, width, _, _ in parts)
+            with drawing(path, width, 0.5, words=f"Controls: {'; '.join(text for text, *_ in parts)}.") as figure:
+                figure.set_layout_engine("none")
+                axes = figure.add_axes((0, 0, 1, 1))
+                axes.set(xlim=(0, width), ylim=(0, 0.5))
+                axes.axis("off")
+                left = gap
+                for text, room, paper, ink in parts:
+                    axes.add_patch(Rectangle((left, 0.1), room, 0.3, facecolor=paper, edgecolor=GREY, linewidth=0.8))
+                    axes.text(left + room / 2, 0.25, text, ha="center", va="center", color=ink)
+                    left += room + gap
+            return show_picture(path)
 
     def score(self) -> None:
         """Score what was uploaded, or the file whose path was given, and show it below the buttons."""

@@ -1,20 +1,26 @@
 """Pictures, sound and film for a page, decoded again by other programs."""
 
-import re
 from base64 import b64decode
+from contextlib import nullcontext
 from io import BytesIO
+from types import SimpleNamespace
 
 import ipywidgets
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from tdd.data.augment import normalise
-from tdd.data.video import read_audio, read_video, write_video
+from tdd.data.video import write_video
 from tdd.errors import TddError
 from tdd.notebook.page import (
+    INCH,
+    WIDEST,
     as_frames,
     draw_face,
     draw_log_mel,
@@ -24,7 +30,9 @@ from tdd.notebook.page import (
     read_film,
     show_controls,
     show_frames,
+    show_picture,
 )
+from tdd.plots.style import drawing
 
 FRAMES = np.stack([np.full((40, 60, 3), 10 * t, np.uint8) for t in range(25)])
 
@@ -37,27 +45,29 @@ def test_a_strip_holds_evenly_spaced_frames():
     assert abs(right - 240) <= 3
 
 
-def test_a_film_decodes_to_its_frames_and_its_sound(tmp_path):
-    tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32) / 2
-    page = play({"grey": FRAMES}, tone).data
-    (data,) = re.findall(r"base64,([\w+/=]+)", page)
-    path = tmp_path / "film.mp4"
-    path.write_bytes(b64decode(data))
-    frames, fps = read_video(path)
-    assert fps == 25 and np.abs(frames.astype(int) - FRAMES).max() <= 4 and "grey" in page
-    heard = read_audio(path)
-    assert np.abs(np.fft.rfft(heard[2000:14_000])).argmax() == round(440 * 12_000 / 16_000)
+def test_a_strip_names_its_rows_and_fits_a_page():
+    wide = show_frames({"a name that takes much room": FRAMES, "b": FRAMES}, count=9, side=96)
+    assert Image.open(BytesIO(wide.data)).width <= WIDEST
+    assert wide.alt == "9 frames in order of time, of each: a name that takes much room; b."
+    assert show_frames({"a": FRAMES}, count=3).alt == "3 frames in order of time: a."
 
 
-def test_a_caption_is_text_and_no_markup():
-    assert "<figcaption>a &lt;b&gt; &amp; c</figcaption>" in play({"a <b> & c": FRAMES}).data
+def test_films_leave_a_strip_of_frames_where_none_is_played(monkeypatch):
+    seen = []
+    monkeypatch.setattr("tdd.notebook.page.display", seen.append)
+    square = FRAMES[:, :, :40]
+    assert play({"real": square, "fake": square}, np.zeros(16_000, np.int16)) is None
+    film, still = seen
+    assert film.data.count("<video") == 2
+    height, width = np.asarray(Image.open(BytesIO(still.data))).shape[:2]
+    assert height == 2 * 96 + 4 and width > 8 * 96 and "real; fake" in still.alt
 
 
 def test_a_long_large_video_is_read_short_and_small(tmp_path):
     path = tmp_path / "large.mp4"
     write_video(path, [np.full((300, 410, 3), 4 * t, np.uint8) for t in range(60)], crf=10)
     frames = read_film(path)
-    assert frames.shape == (48, 160, 218, 3) and abs(int(frames[47].mean()) - 4 * 47) <= 4
+    assert frames.shape == (48, 256, 350, 3) and abs(int(frames[47].mean()) - 4 * 47) <= 4
     with pytest.raises(TddError, match="cannot be decoded"):
         read_film(tmp_path / "absent.mp4")
 
@@ -92,7 +102,15 @@ def test_a_figure_is_shown_in_the_size_asked_for(monkeypatch):
     monkeypatch.setattr("tdd.notebook.page.display", seen.append)
     with drawn(4, 2) as figure:
         figure.subplots().plot([0, 1])
-    assert seen[0].width == 4 * 96 and Image.open(BytesIO(seen[0].data)).size == (600, 300)
+    assert seen[0].width == 4 * INCH and Image.open(BytesIO(seen[0].data)).size == (600, 300)
+    assert seen[0].alt == "Figure. lines."
+
+
+def test_a_large_figure_fits_a_page(tmp_path):
+    with drawing(tmp_path / "wide.png", 12, 2, words="wide"):
+        pass
+    shown = show_picture(tmp_path / "wide.png")
+    assert (shown.width, shown.alt) == (WIDEST, "wide")
 
 
 def test_a_figure_that_fails_shows_nothing(monkeypatch):
@@ -103,12 +121,61 @@ def test_a_figure_that_fails_shows_nothing(monkeypatch):
     assert not seen
 
 
-def test_controls_leave_a_sentence_where_no_kernel_runs(monkeypatch):
+@pytest.fixture
+def bundles(monkeypatch):
+    """What is displayed raw."""
     seen = []
-    monkeypatch.setattr("tdd.notebook.page.display", lambda data, raw: seen.append((data, raw)))
+    monkeypatch.setattr("tdd.notebook.page.display", lambda data, metadata, raw: seen.append((data, metadata, raw)))
+    return seen
+
+
+def test_controls_leave_a_sentence_where_no_kernel_runs(bundles):
     slider = ipywidgets.IntSlider()
     show_controls(slider, "a slider")
-    ((data, raw),) = seen
-    assert raw and data["text/plain"] == "a slider"
+    ((data, metadata, raw),) = bundles
+    assert raw and data["text/plain"] == "a slider" and not metadata
     own = slider._repr_mimebundle_()  # what ipywidgets itself would show
     assert data["application/vnd.jupyter.widget-view+json"] == own["application/vnd.jupyter.widget-view+json"]
+
+
+def test_controls_leave_a_picture_where_no_kernel_runs(tmp_path, bundles):
+    with drawing(tmp_path / "still.png", 4, 2, words="a slider at 3"):
+        pass
+    show_controls(ipywidgets.IntSlider(), "a slider", show_picture(tmp_path / "still.png"))
+    ((data, metadata, _),) = bundles
+    assert b64decode(data["image/png"]) == (tmp_path / "still.png").read_bytes()
+    assert metadata == {"image/png": {"width": 4 * INCH, "alt": "a slider at 3"}}
+
+
+def look(height):
+    """What an ``interactive`` calls."""
+
+
+@pytest.mark.parametrize("shown", [[], [SimpleNamespace(data={"text/plain": "2.0"}, metadata={})]])
+def test_interactive_controls_without_a_picture_are_refused(monkeypatch, shown):
+    monkeypatch.setattr("tdd.notebook.page.capture_output", lambda: nullcontext(SimpleNamespace(outputs=shown)))
+    with pytest.raises(TddError, match="shows no picture"):
+        show_controls(ipywidgets.interactive(look, height=(1.0, 3.0)), "a slider")
+
+
+@pytest.mark.slow
+def test_interactive_controls_leave_their_first_picture():
+    """In a kernel, for nothing else collects what a function displays; and nbconvert shows it, in words too."""
+    source = """
+from ipywidgets import interactive
+from tdd.notebook.page import drawn, show_controls
+
+def look(height):
+    with drawn(4, height) as figure:
+        figure.subplots().set_title(f"height {height}")
+
+show_controls(interactive(look, height=(1.0, 3.0)), "a slider")
+"""
+    notebook = new_notebook(cells=[new_code_cell(source)])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    (output,) = notebook.cells[0].outputs
+    assert output.data["text/plain"] == "a slider"
+    assert output.metadata["image/png"] == {"width": 4 * INCH, "alt": "Figure. height 2.0."}
+    del notebook.metadata["widgets"]  # as in the notebooks that are committed
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    assert 'alt="Figure. height 2.0."' in html and output.data["image/png"][:80] in html
