@@ -7,8 +7,8 @@
 The address stands once, in pyproject.toml: ``Repository`` under ``[project.urls]``. From it come the "Open in Colab"
 link of every notebook below ``notebooks/``, the Colab cell, which is the second one, the links and badges of the
 READMEs, and ``repository-code`` in CITATION.cff. As long as no address is set none of these links is shown, and the
-Colab cell says what to do. The third cell (recipe and data) is put in place too; notebooks in ``solutions/`` have none,
-and those of other languages (``notebooks/ko``) bring their own.
+Colab cell says what to do. The third cell (recipe and data) is put in place too; notebooks in ``solutions/`` have none.
+The Korean ones come from ``translate.py``; here they get the address alone.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def notebook_text(path: Path, address: str | None) -> str:
     inside = path.relative_to(ROOT).as_posix()
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[0].source = title_cell(notebook.cells[0].source, inside, address)
-    notebook.cells[1].source = colab_cell(path.parent.relative_to(ROOT).as_posix(), address)
+    # Where the paths of its cells hold: for one in another language the folder of its English original.
+    folder = path.parent.relative_to(ROOT).as_posix().replace(f"{NOTEBOOKS}/ko", NOTEBOOKS)
+    notebook.cells[1].source = colab_cell(folder, address)
     if path.parent == ROOT / NOTEBOOKS:
         notebook.cells[2].source = CHOICE_CELL
     return nbformat.writes(notebook) + "\n"

@@ -5,12 +5,13 @@
     python notebooks/run.py --write 02           # keeps the outputs in the notebook itself, to be committed
     python notebooks/run.py solutions solutions/04   # all solutions; those of one notebook
 
-A cell that fails ends the run with its traceback and exit code 1.
+A cell that fails ends the run with its traceback and exit code 1. ``--write`` also builds the Korean notebooks anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -76,6 +77,8 @@ def main() -> int:
         print(
             f"{name.as_posix()}: {time.monotonic() - started:.0f} s, {target.stat().st_size / 1e3:.0f} kB", flush=True
         )
+    if args.write:  # it names the Korean texts that the change made old
+        subprocess.run([sys.executable, FOLDER / "translate.py"], check=False)
     return 0
 
 

@@ -45,8 +45,7 @@ class Cell(NamedTuple):
 
 def digest(english: str) -> str:
     """Of an English text, without the line of the Colab link: a new address makes no translation old."""
-    lines = [line for line in english.splitlines() if not line.startswith(BADGE)]
-    return hashlib.sha256("\n".join(lines).strip().encode()).hexdigest()[:12]
+    return hashlib.sha256(_without_badge(english).encode()).hexdigest()[:12]
 
 
 def names() -> list[str]:
@@ -81,11 +80,11 @@ def build(name: str) -> tuple[str, list[str]]:
     for key, cell in english.items():
         current = digest(cell.source)
         if key in texts and texts[key].digest == current:
-            cell.source = _page(name, cell.source, texts[key].text)
+            cell.source = _page(name, cell.source, texts[key].text, cell is notebook.cells[0])
         else:
             fault = "has changed" if key in texts else "is not translated"
             faults.append(f"{name}.md: cell {key} {fault}; once it is translated: <!-- cell {key} {current} -->")
-            cell.source = _page(name, cell.source, cell.source)
+            cell.source = _page(name, cell.source, cell.source, cell is notebook.cells[0])
     return nbformat.writes(notebook) + "\n", sorted(faults)
 
 
@@ -101,19 +100,22 @@ def old_pages() -> list[str]:
     return faults
 
 
-def _page(name: str, english: str, text: str) -> str:
-    """A text with its links led to where they belong; the title's with Colab's and the note."""
+def _without_badge(text: str) -> str:
+    """A text without the line of the Colab link and the empty one behind it."""
+    return re.sub(rf"^{re.escape(BADGE)}[^\n]*\n\n?", "", text, flags=re.MULTILINE).strip()
+
+
+def _page(name: str, english: str, text: str, first: bool) -> str:
+    """A text with its links led to where they belong; the first one's with Colab's, where there is one, and the note."""
     text = LINK.sub(lambda found: f"]({led(name, found[1])})", text)
-    badge = [line for line in english.splitlines() if line.startswith(BADGE)]
-    if not badge:
+    if not first:
         return text
-    title, _, rest = "\n".join(line for line in text.splitlines() if not line.startswith(BADGE)).partition("\n")
+    badge = [line for line in english.splitlines() if line.startswith(BADGE)]
+    title, _, rest = _without_badge(text).partition("\n")
     here = f"{KOREAN}/{name}.ipynb"
-    note = NOTE.format(
-        english=_seen_from(here, f"{ENGLISH}/{name}.ipynb"), terms=_seen_from(here, "docs/terms.md")
-    )
-    line = badge[0].replace(f"/{ENGLISH}/{name}.ipynb", f"/{here}")
-    return f"{title}\n\n{line}\n\n{note}\n\n{rest.strip()}"
+    note = NOTE.format(english=_seen_from(here, f"{ENGLISH}/{name}.ipynb"), terms=_seen_from(here, "docs/terms.md"))
+    lines = [line.replace(f"/{ENGLISH}/{name}.ipynb", f"/{here}") for line in badge]
+    return "\n\n".join([title, *lines, note, rest.strip()])
 
 
 def led(name: str, link: str) -> str:

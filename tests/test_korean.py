@@ -18,7 +18,11 @@ ENGLISH = sorted(
     for folder in (".", "solutions")
     for path in (ROOT / "notebooks" / folder).glob("[0-9]*.ipynb")
 )
-TEXTS = [ROOT / "README.ko.md", *sorted([*(ROOT / "notebooks/ko").rglob("*.md"), *(ROOT / "docs/ko").glob("*.md")])]
+TEXTS = [
+    ROOT / "README.ko.md",
+    *sorted((ROOT / "notebooks/ko").rglob("*.md")),
+    *sorted((ROOT / "docs/ko").glob("*.md")),
+]
 LARGEST = 1_000_000
 """Bytes of a built notebook with its outputs."""
 
@@ -212,7 +216,9 @@ def test_pages_lose_nothing(english, korean):
     assert found["code"] == expected["code"], found["code"] ^ expected["code"]
     assert expected["numbers"] <= found["numbers"], expected["numbers"] - found["numbers"]
     moved = {re.sub(r"(notebooks|docs)/ko/", r"\1/", link) for link in found["links"] - {"docs/terms.md", "README.md"}}
-    here, there = ({link for link in one if link[0] != "#"} for one in (moved, expected["links"] - {"README.ko.md"}))
+    there, here = (
+        {link for link in links if link[0] != "#"} for links in (expected["links"] - {"README.ko.md"}, moved)
+    )
     assert here == there, here ^ there
 
 

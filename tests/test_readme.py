@@ -15,6 +15,7 @@ READMES = [
     for name in (
         "README.md", "README.ko.md", "data/README.md", "docs/LOG.md", "docs/departures.md", "docs/devices.md",
         "CHANGELOG.md",
+        "docs/ko/departures.md", "docs/ko/devices.md",
     )
 ]  # fmt: skip
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -60,7 +60,7 @@ BACKBONE = "cnn_gru_attention"
 
 
 def original_folder(folder: Path) -> Path:
-    """The folder in which the paths of a notebook's cells hold: for one in ``notebooks/ko`` the English original's.
+    """Where the paths of a notebook's cells hold: for one in ``notebooks/ko`` the folder of its English original.
 
     Args:
         folder: where Jupyter started the notebook.
