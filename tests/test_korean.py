@@ -1,4 +1,4 @@
-"""The Korean texts: whole, of today's English, with its code, formulas, links and numbers, by docs/terms.md."""
+"""The Korean texts: all of today's English, its code, formulas, links and numbers, in the words of docs/terms.md."""
 
 import re
 from collections import Counter
