@@ -50,7 +50,7 @@ SECTIONS = (
     Section(
         {ENGLISH: "Guides", KOREAN: "안내서"},
         {
-            ENGLISH: ("README.md", "data/README.md", "docs/*.md"),
+            ENGLISH: ("README.md", "data/README.md", "docs/*.md", "CHANGELOG.md"),
             KOREAN: ("README.ko.md", "data/README.ko.md", "docs/ko/*.md"),
         },
     ),
