@@ -55,7 +55,8 @@ def split(wanted: Iterable[str]) -> tuple[list[str], list[str]]:
         try:
             found = version(one.name)
         except PackageNotFoundError:
-            missing.append(text)
+            # torchaudio loads with its own torch alone, and does not say so to pip.
+            missing.append(f"torchaudio=={_series(version('torch'))}.*" if one.name == "torchaudio" else text)
             continue
         if one.specifier.contains(found, prereleases=True) or one.name == "opencv-python":
             continue
@@ -66,6 +67,11 @@ def split(wanted: Iterable[str]) -> tuple[list[str], list[str]]:
             "Command palette, Change runtime version; then run this cell again."
         )
     return missing, aside
+
+
+def _series(number: str) -> str:
+    """The first two parts of a version."""
+    return ".".join(number.split(".")[:2])
 
 
 def frozen() -> str:

@@ -52,6 +52,11 @@ def test_what_is_there_and_fits_is_kept_and_what_lacks_is_asked_for():
     )  # fmt: skip
 
 
+def test_a_torchaudio_that_colab_has_dropped_is_that_of_its_torch(installed):
+    installed["torch"] = "2.10.1+cu128"
+    assert colab.split(["torch>=2.6,<2.12", "torchaudio>=2.6,<2.12"]) == (["torchaudio==2.10.*"], [])
+
+
 @pytest.mark.parametrize("found", ["4.8.1.78", "5.0.0.93", "5.1.0"])
 def test_another_opencv_is_left_alone_and_the_kit_gets_its_own_beside_it(found, installed):
     installed["opencv-python-headless"] = installed["opencv-python"] = found
