@@ -102,6 +102,21 @@ def _spoken(energies: np.ndarray) -> np.ndarray:
     return spoken
 
 
+def speech_notes(index: pd.DataFrame) -> list[str]:
+    """What a store has for stage 1 beside LRW: a sentence for each data set whose reals have sound."""
+    if SPEECH not in index:
+        return []
+    said = []
+    for name, rows in index[index[SPEECH].notna()].groupby("dataset"):
+        pieces, mute = int(rows[SPEECH].str.split().str.len().sum()), int(rows[SPEECH].eq("").sum())
+        silent = f"; in {mute:,} of them nobody is heard" if mute else ""
+        said.append(
+            f"{name}: {pieces:,} pieces of {PIECE} frames at speech in {len(rows):,} real videos with sound{silent} "
+            f"(stage1.datasets=[{name}] has stage 1 hear them)."
+        )
+    return said
+
+
 def talking_faces(index: pd.DataFrame, datasets: Sequence[str], split: str) -> pd.DataFrame:
     """The clips of real talking faces that stage 1 hears: a row for each, with ``start``.
 

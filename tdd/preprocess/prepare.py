@@ -15,7 +15,7 @@ from tdd.config import ClipConfig
 from tdd.data.clip_files import save_array
 from tdd.data.segments import beyond_end
 from tdd.data.sound import NO_SOUND
-from tdd.data.speech import SpeechWatch
+from tdd.data.speech import SpeechWatch, speech_notes
 from tdd.data.store import (
     INDEX,
     MEAN_FACE,
@@ -163,7 +163,8 @@ def prepare(
         write_index(out, kept, catalog.assign(video_id=catalog["video_id"].map(legible)))
     store = ClipStore(out)
     gone = set(before) - set(catalog["video_id"])
-    notes = [*_notes(root, out, done, gone), *leakage_notes(catalog), *crop_warnings(store.index)]
+    notes = [*_notes(root, out, done, gone), *leakage_notes(catalog), *speech_notes(store.index)]
+    notes += crop_warnings(store.index)
     reasons = reason_table((_kind(root, out, row), row["video_id"]) for row in catalog_rows(failed))
     return Prepared(store, sum(outcome.made for outcome in done), failed, reasons, tuple(notes))
 

@@ -9,7 +9,7 @@ import pytest
 
 from tdd.config import load_recipe
 from tdd.data.clips import Draw, PretrainingClips, pick_words, spread_words
-from tdd.data.speech import PIECE, SpeechWatch, speech_pieces, talking_faces
+from tdd.data.speech import PIECE, SpeechWatch, speech_notes, speech_pieces, talking_faces
 from tdd.data.store import ClipStore, write_clip, write_index
 from tdd.errors import TddError
 from tdd.machine.files import write_json
@@ -113,6 +113,19 @@ def test_data_sets_that_are_not_there_or_not_measured_are_told(store):
         talking_faces(store.index, ("Faces", "Vox"), "train")
     with pytest.raises(TddError, match="does not say where people speak in the videos of Faces"):
         talking_faces(store.index.drop(columns="speech"), ("Faces",), "train")
+
+
+def test_a_store_says_what_it_has_to_hear(store):
+    (said,) = speech_notes(store.index)
+    assert said.startswith(
+        "Faces: 30 pieces of 29 frames at speech in 16 real videos with sound (stage1.datasets=[Faces]"
+    )
+    quiet = store.index.assign(speech=["", None, *store.index["speech"][2:]])
+    assert (
+        "27 pieces of 29 frames at speech in 15 real videos with sound; in 1 of them nobody is heard"
+        in speech_notes(quiet)[0]
+    )
+    assert speech_notes(store.index.drop(columns="speech")) == []
 
 
 def test_fakes_and_mute_videos_are_not_heard(store):

@@ -166,6 +166,9 @@ def test_prepared_as_the_six_are(tmp_path):
         "0.000-0.080 0.100-0.120", "Own faces/a/1",
     ]  # fmt: skip
     assert done.failed["video_id"].tolist() == ["Own faces/b/2_x"]
+    assert any(
+        "Own faces: 2 pieces of 29 frames at speech in 2 real videos with sound (" in note for note in done.notes
+    )
     assert "is 1.20 s long, and a forged part ends at 9.00 s; mend the list." in done.failed["reason"][0]
     # A line that is mended changes the store's rows, and no clip.
     write_text(tmp_path / "Own faces/manifest.csv", good((2, LINES[2].replace("0.1-0.12", "0.2-0.3"))))
