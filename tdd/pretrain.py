@@ -95,10 +95,7 @@ class Pretraining(Stage):
             losses["loss_audio"] = prediction_loss(self.audio_predictor(self.audio(quiet)[1]), for_audio)
         loss = torch.stack(list(losses.values())).sum()
         self.note({"loss": loss} | losses)
-        known = batch["word"] != UNKNOWN_WORD
-        if self.prober is None or not known.any():
-            return loss
-        return loss + F.cross_entropy(self.prober(features)[known], batch["word"][known])
+        return loss if self.prober is None else loss + word_loss(self.prober(features), batch["word"])
 
     def _targets(self, video: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """What the video student is to predict, and what the audio student is: projections (B, C, T) of teachers."""
@@ -154,6 +151,17 @@ class Pretraining(Stage):
             "teacher.projector": self.audio_teacher.projector.state_dict(),
             "predictor": self.video_predictor.state_dict(),
         }
+
+
+def word_loss(logits: Tensor, word: Tensor) -> Tensor:
+    """The prober's cross entropy, the mean over clips of a known word; 0 where there is none.
+
+    Args:
+        logits: shape (B, words).
+        word: number of the word that is said, shape (B,); ``UNKNOWN_WORD`` where it is not known.
+    """
+    known = (word != UNKNOWN_WORD).sum()  # stays on its device: nothing waits for it
+    return F.cross_entropy(logits, word, ignore_index=UNKNOWN_WORD, reduction="sum") / known.clamp(min=1)
 
 
 def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int, audio: bool) -> dict[str, Any]:

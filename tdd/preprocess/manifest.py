@@ -151,7 +151,7 @@ def _row(root: Path, home: Path, place: str, cells: Mapping[str, str]) -> _Row:
         raise TddError(f"{place}: the label is {reprlib.repr(cells['label'])}, not real or fake (0 or 1); {MEND}.")
     if cells["split"] not in SPLITS:
         raise TddError(f"{place}: the split is {reprlib.repr(cells['split'])}, not one of {', '.join(SPLITS)}; {MEND}.")
-    path = on_disk(home, listed_path(same_name(cells["path"]), place))
+    path = on_disk(home, PurePosixPath(_key(cells["path"], place)))
     return _Row(
         place=place,
         path=path,
@@ -168,6 +168,9 @@ def _row(root: Path, home: Path, place: str, cells: Mapping[str, str]) -> _Row:
 
 
 def _key(name: str, place: str) -> str:
+    """The path of a video, relative to the manifest's folder, in one spelling."""
+    if "\\" in name and ":" not in name:
+        raise TddError(f"{place}: {reprlib.repr(name)} holds a backslash; write folders with /, as real/a.mp4.")
     return str(listed_path(same_name(name), place))
 
 

@@ -70,7 +70,8 @@ def _celeb_label(listed: PurePosixPath, place: str) -> tuple[int, str]:
     if listed.parts[0] in CELEB_FOLDERS[:2]:
         return 0, REAL
     folders = listed.parts[1:3]
-    known = {(scenario, name) for scenario, names in CELEB_METHODS.items() for name in (*names, "Celeb-DF-v2")}
+    known = {(scenario, name) for scenario, names in CELEB_METHODS.items() for name in names}
+    folders = (folders[0], OTHER_NAME["Celeb-DF-v2"]) if folders[1:] == ("Celeb-DF-v2",) else folders
     if listed.parts[0] != CELEB_FOLDERS[2] or len(listed.parts) < 4 or folders not in known:
         raise TddError(
             f"{place}: {listed} lies in no folder of the data set; known are Celeb-real, YouTube-real and "

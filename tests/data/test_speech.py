@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tdd.config import load_recipe
 from tdd.data.clips import Draw, PretrainingClips, pick_words, spread_words
@@ -13,7 +14,7 @@ from tdd.data.speech import PIECE, SpeechWatch, speech_notes, speech_pieces, tal
 from tdd.data.store import ClipStore, write_clip, write_index
 from tdd.errors import TddError
 from tdd.machine.files import write_json
-from tdd.pretrain import Pretraining, pretrain
+from tdd.pretrain import Pretraining, pretrain, word_loss
 
 
 def sound(*parts, level=0.2, noise=0.0):
@@ -155,3 +156,10 @@ def test_words_are_known_of_some_clips_alone(store):
     clips = PretrainingClips(store, faces, load_recipe("tiny"), train=True)
     assert clips.words == {"hello": 0}
     assert [clips[Draw(row, (0,))]["word"] for row in (0, 1)] == [0, -1]
+
+
+def test_the_prober_learns_from_known_words_alone():
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    wanted = torch.nn.functional.cross_entropy(logits[[0, 3]], torch.tensor([2, 1]))
+    assert torch.allclose(word_loss(logits, torch.tensor([2, -1, -1, 1, -1])), wanted)
+    assert word_loss(logits, torch.full((5,), -1)) == 0

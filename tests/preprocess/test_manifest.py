@@ -81,6 +81,7 @@ BAD = {
     "an unknown split": (good((0, "a/1.mp4,real,dev,,,,,")), "line 2: the split is 'dev'"),
     "a path outside": (good((0, "../a/1.mp4,real,train,,,,,")), "line 2 names '../a/1.mp4', which is no path inside"),
     "a path of a disk": (good((0, "C:\\a.mp4,real,train,,,,,")), "line 2 names .* no path inside"),
+    "a path as Windows writes it": (good((0, "a\\1.mp4,real,train,,,,,")), "line 2: .* write folders with /"),
     "a video twice": (good((1, LINES[0])), "line 3: a/1.mp4 was named before, in line 2"),
     "a fake without method": (good((2, "b/1_x.mp4,fake,train,,,,,")), "line 4: a fake needs the name of its method"),
     "a fake of method real": (good((2, "b/1_x.mp4,fake,train,real,,,,")), "line 4: a fake needs the name"),

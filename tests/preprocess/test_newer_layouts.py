@@ -213,6 +213,11 @@ FAKE = REAL | {"file": "test/1.mp4", "modify_video": True, "fake_periods": [[0, 
 BROKEN = {
     "a method that is not known": (CELEB, "0 Celeb-synthesis/FaceSwap/Mystery/a.mp4", "line 1: .* lies in no folder"),
     "the layout of v2": (CELEB, "0 Celeb-synthesis/id0_id1_0000.mp4", "line 1: .* lies in no folder"),
+    "a method of another scenario": (
+        CELEB,
+        "0 Celeb-synthesis/TalkingFace/Celeb-DF-v2/a.mp4",
+        "line 1: .* in no folder",
+    ),
     "a flag for both": (
         CELEB,
         "1 Celeb-real/a.mp4\n1 Celeb-synthesis/FaceSwap/GHOST/a.mp4",
