@@ -10,8 +10,10 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from nbconvert import HTMLExporter
 
 from notebooks import links
+from tdd.notebook.page import WIDEST
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -86,6 +88,47 @@ def test_it_was_executed_from_top_to_bottom_without_an_error(path):
         output for output in outputs if output.output_type == "error"
     ]
     assert not [output.text for output in outputs if output.get("name") == "stderr"]
+
+
+def pictures(outputs):
+    """(kind, facts) of every picture among outputs."""
+    data = [(output.get("data", {}), output.get("metadata", {})) for output in outputs]
+    return [(kind, facts.get(kind, {})) for shown, facts in data for kind in shown if kind.startswith("image/")]
+
+
+@executed
+def test_every_picture_says_what_it_shows_and_fits_a_page(path):
+    notebook = read(path)
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    for _, facts in pictures(outputs):
+        assert len(facts.get("alt", "").split()) >= 2, facts
+        assert facts.get("width", 0) <= WIDEST
+    html = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+    assert not [
+        tag for tag in re.findall(r"<(?:img|video)\b[^>]*>", html) if not re.search(r'(alt|aria-label)="\w', tag)
+    ]
+    text = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "![](" not in text
+
+
+@every
+def test_a_page_without_kernel_or_film_still_shows_what_they_show(path):
+    for cell in read(path).cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            assert "<video" not in data.get("text/html", "") or pictures(cell.outputs)
+            assert "application/vnd.jupyter.widget-view+json" not in data or "image/png" in data
+
+
+@pytest.mark.parametrize("name", ["05_ssl_weight_sweep", "08_try_your_own_video"])
+def test_nbconvert_shows_the_still_of_a_widget_and_its_words(name):
+    notebook = read(ROOT / "notebooks" / f"{name}.ipynb")
+    notebook.cells = [cell for cell in notebook.cells if "show_controls(" in cell.source]
+    (output,) = notebook.cells[0].outputs
+    for template in ("lab", "classic"):
+        html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
+        assert output.data["image/png"][:100] in html
+    assert f'alt="{output.metadata["image/png"]["alt"]}"' in html, "the lab template leaves it out"
 
 
 @every

@@ -12,7 +12,8 @@
     draw_face(axes, frame, points)               # a frame with its landmarks
     draw_log_mel(axes, mel)
 
-Every picture says in words what it shows (nbconvert and Colab read them aloud; JupyterLab 4 leaves them out).
+Every picture says in words what it shows, where IPython keeps that: ``alt`` in the output's metadata. Of what renders
+notebooks nbconvert's classic template hands it on; its lab template and JupyterLab itself (4.6) do not yet.
 
 What every notebook holds beside (``tests/test_notebooks.py`` checks it): a first cell of text with the title
 ``# 04 ...``, the Colab link, ``**Question.**`` and ``**You will see.**``; the Colab cell and the cell that chooses

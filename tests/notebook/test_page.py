@@ -177,5 +177,5 @@ show_controls(interactive(look, height=(1.0, 3.0)), "a slider")
     assert output.data["text/plain"] == "a slider"
     assert output.metadata["image/png"] == {"width": 4 * INCH, "alt": "Figure. height 2.0."}
     del notebook.metadata["widgets"]  # as in the notebooks that are committed
-    html, _ = HTMLExporter().from_notebook_node(notebook)
+    html, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)
     assert 'alt="Figure. height 2.0."' in html and output.data["image/png"][:80] in html
