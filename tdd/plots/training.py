@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from tdd.plots.style import (
     BACKBONE_NAMES,
     BACKBONES,
+    CHARACTER,
     GREEN,
     GREY,
     MARKS,
@@ -40,10 +40,13 @@ _PANELS = (
 _STAGE2_PANELS = (
     ("bce", "BCE, real or fake"),
     ("val_auc", "AUC, validation clips"),
-    ("auxiliary", "auxiliary loss (negative cosine)"),
+    ("auxiliary", "auxiliary loss, −cosine"),
 )
 
 _COLUMNS = 3
+_WIDTH = 8.0
+_LINE = 0.19
+"""Height of a legend's line, inches."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,16 @@ def draw_stage1(study: Study, path: Path) -> Path:
     curves = _stage1_curves(study)
     shown = _shown(_PANELS, curves)
     lines = max(1, -(-len(shown) // _COLUMNS))
-    with drawing(path, 8.0, 2.1 * lines + 0.8) as figure:
+    handles = _handles(curves, chance=True)
+    columns = _legend_columns(handles)
+    with drawing(path, _WIDTH, 2.1 * lines + 0.6 + _LINE * -(-len(handles) // columns)) as figure:
         panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
         for axes, (key, title) in zip(panels, shown, strict=False):
             _draw_panel(axes, curves, key)
             axes.set_title(title, fontsize=9)
         for axes in panels[len(shown) :]:
             axes.axis("off")
-        figure.legend(handles=_handles(curves, chance=True), loc="outside upper center", ncols=4)
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
         footnote(
             figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {source_note(study)}"
         )
@@ -88,13 +93,15 @@ def draw_stage2(study: Study, path: Path) -> Path:
     """
     curves = _stage2_curves(study)
     shown = _shown(_STAGE2_PANELS, curves)
-    with drawing(path, 8.0, 3.9) as figure:
+    handles = _handles(curves, chance=False)
+    columns = _legend_columns(handles)
+    with drawing(path, _WIDTH, 3.5 + _LINE * -(-len(handles) // columns)) as figure:
         for axes, (key, title) in zip(figure.subplots(1, max(1, len(shown)), squeeze=False)[0], shown, strict=False):
             _draw_panel(axes, curves, key)
             axes.set_title(title, fontsize=9)
             if key == "bce":
                 draw_coin(axes)
-        figure.legend(handles=_handles(curves, chance=False), loc="outside upper center", ncols=4)
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
         scored = "AUC on middle clips of validation videos; " if "val_auc" in dict(shown) else ""
         footnote(
             figure,
@@ -154,7 +161,13 @@ def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
     axes.set_xlabel("epoch")
 
 
-def _handles(curves: Iterable[Curve], chance: bool) -> list[Any]:
+def _legend_columns(handles: Sequence[Line2D]) -> int:
+    """As many as the longest name leaves room for, four at the most."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    return max(1, min(4, int(_WIDTH / (0.6 + 1.1 * CHARACTER * longest))))
+
+
+def _handles(curves: Iterable[Curve], chance: bool) -> list[Line2D]:
     known = dict.fromkeys((c.label, c.ink, c.mark) for c in curves)  # the seeds of a row share one entry
     handles = [Line2D([], [], color=ink, marker=mark, markersize=4.5, label=label) for label, ink, mark in known]
     return handles + ([Line2D([], [], color=GREY, linestyle=":", label="chance")] if chance else [])

@@ -188,16 +188,20 @@ def test_the_papers_rows_are_told_apart_with_any_eyes(tmp_path, sight, least):
         assert apart >= least, f"{one} and {other} are {apart:.0f} apart"
 
 
-def with_losses(study: Path) -> Path:
-    """Gives the runs of a study losses of three epochs, and no AUC on validation clips, as older records have none."""
+def with_losses(study: Path, val_auc: float | None = None) -> Path:
+    """Gives the runs of a study losses of three epochs, and by default no AUC on validation clips, as older records."""
     for path in study.glob("stage2/*/record.json"):
-        losses = [{"epoch": n, "bce": 0.9 - n / 5, "auxiliary": -n / 3, "val_auc": None} for n in range(3)]
+        losses = [{"epoch": n, "bce": 0.9 - n / 5, "auxiliary": -n / 3, "val_auc": val_auc} for n in range(3)]
         edit_json(path, history=losses)
     return study
 
 
 def test_legends_lie_over_no_curve(tmp_path, figures):
-    study = load_study(with_losses(write_study(tmp_path)))
+    folder = with_losses(write_study(tmp_path), val_auc=0.7)
+    described = {
+        row: facts | {"label": f"{row}, a row of a long name"} for row, facts in load_study(folder).described.items()
+    }
+    study = replace(load_study(folder), described=described)
     for draw in (draw_roc, draw_stage1, draw_stage2):
         draw(study, tmp_path / f"{draw.__name__}.png")
         figure = figures[-1]
@@ -205,6 +209,8 @@ def test_legends_lie_over_no_curve(tmp_path, figures):
         panels = [axes.get_window_extent() for axes in figure.axes if axes.axison]
         assert legends and panels
         assert not any(legend.get_window_extent().overlaps(panel) for legend in legends for panel in panels)
+        for extent in (artist.get_window_extent() for artist in (*legends, *written(figure))):
+            assert extent.x0 >= -1 and extent.x1 <= figure.bbox.x1 + 1 and extent.y1 <= figure.bbox.y1 + 1
 
 
 def test_bce_stands_beside_what_a_guess_costs(tmp_path, figures):
