@@ -16,6 +16,8 @@ from tdd.machine.limits import NO_MEMORY, out_of_memory
 from tdd.machine.source import commit
 from tdd.machine.stopping import TERMINATED, Terminated, termination_raised
 
+_WEIGHTS = "a folder, a name of `tdd checkpoint list`, or hf://USER/NAME on the Hugging Face Hub"
+
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -166,7 +168,7 @@ def _add_data(parsers: Any) -> None:
 
 
 def _add_checkpoint(parsers: Any) -> None:
-    checkpoint = parsers.add_parser("checkpoint", help="bring published weights in, or look at weights")
+    checkpoint = parsers.add_parser("checkpoint", help="bring published weights in, look at weights, or hand them on")
     actions = checkpoint.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     load = actions.add_parser("import", help="a published .pth, .ckpt or .safetensors file to weights of this package")
@@ -181,14 +183,23 @@ def _add_checkpoint(parsers: Any) -> None:
     )
     load.set_defaults(run=commands.import_weights)
 
-    show = actions.add_parser("show", help="what a folder of weights holds")
-    show.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished stage, or of imported weights")
+    show = actions.add_parser("show", help="what weights hold")
+    show.add_argument("weights", metavar="WEIGHTS", help=f"of a finished stage, or imported ones: {_WEIGHTS}")
     show.set_defaults(run=commands.show_weights)
+
+    shipped = actions.add_parser("list", help="the weights that come with tdd: detectors of drawn faces")
+    shipped.set_defaults(run=commands.list_weights)
+
+    export = actions.add_parser("export", help="a detector as a repository of the Hugging Face Hub; uploads nothing")
+    export.add_argument("weights", metavar="WEIGHTS", help=f"of stage 2: {_WEIGHTS}")
+    export.add_argument("--hub", type=Path, required=True, metavar="OUT", help="new folder for weights and model card")
+    export.add_argument("--half", action="store_true", help="half precision: half the size")
+    export.set_defaults(run=commands.export_weights)
 
 
 def _add_evaluate(parsers: Any) -> None:
     evaluate = parsers.add_parser("evaluate", help="score a clip store's test videos with stage-2 weights")
-    evaluate.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
+    evaluate.add_argument("--checkpoint", required=True, metavar="WEIGHTS", help=f"of stage 2: {_WEIGHTS}")
     evaluate.add_argument("--store", type=Path, required=True, help="folder of the clip store")
     evaluate.add_argument("--out", type=Path, required=True, help="folder for clip logits and record")
     _add_selection(evaluate)
@@ -206,7 +217,7 @@ def _add_robustness(parsers: Any) -> None:
     robustness = parsers.add_parser("robustness", help="AUC by level of seven corruptions of the test videos")
     robustness.add_argument("--root", type=Path, required=True, help="data root that the store was made from")
     robustness.add_argument("--store", type=Path, required=True, help="folder of the clip store")
-    robustness.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
+    robustness.add_argument("--checkpoint", required=True, metavar="WEIGHTS", help=f"of stage 2: {_WEIGHTS}")
     robustness.add_argument("--out", type=Path, required=True, help="folder for clip logits, table, figure and record")
     robustness.add_argument("--corruptions", nargs="+", default=[], metavar="CODE", help="CS CC BW GNC GB PIX VC")
     robustness.add_argument("--levels", nargs="+", type=int, default=[], metavar="LEVEL", help="1 to 5 (default: all)")
@@ -225,7 +236,7 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
 def _add_predict(parsers: Any) -> None:
     predict = parsers.add_parser("predict", help="score a video, or a folder of videos, with stage-2 weights")
     predict.add_argument("video", type=Path, metavar="VIDEO", help="a video file, or a folder of them")
-    predict.add_argument("--checkpoint", type=Path, required=True, help="folder of stage-2 weights")
+    predict.add_argument("--checkpoint", required=True, metavar="WEIGHTS", help=f"of stage 2: {_WEIGHTS}")
     predict.add_argument(
         "--landmarks",
         type=Path,

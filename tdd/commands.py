@@ -211,10 +211,11 @@ def evaluate(args: argparse.Namespace, console: Console) -> None:
     from tdd.evaluation.selection import Protocol
     from tdd.evaluation.texts import evaluation_text
     from tdd.machine.progress import step
+    from tdd.weights.shipped import find_weights
 
     protocol = Protocol(tuple(args.datasets), tuple(args.methods), args.whole_video, args.clip_stride, args.frame_step)
     with step("Scoring the test videos", console, "clips") as progress:
-        record = evaluate_checkpoint(args.checkpoint, ClipStore(args.store), args.out, protocol, progress)
+        record = evaluate_checkpoint(find_weights(args.checkpoint), ClipStore(args.store), args.out, protocol, progress)
     console.print(evaluation_text(record))
 
 
@@ -226,11 +227,12 @@ def robustness(args: argparse.Namespace, console: Console) -> None:
     from tdd.evaluation.texts import robustness_text
     from tdd.machine.progress import step
     from tdd.plots.robustness import draw_robustness
+    from tdd.weights.shipped import find_weights
 
     protocol = Protocol(tuple(args.datasets), tuple(args.methods))
     with step("Damaging and scoring the test videos", console, "videos") as progress:
         record = measure_robustness(
-            args.root, ClipStore(args.store), args.checkpoint, args.out,
+            args.root, ClipStore(args.store), find_weights(args.checkpoint), args.out,
             corruptions=args.corruptions, levels=args.levels, videos=args.videos, protocol=protocol, seed=args.seed,
             workers=args.workers, progress=progress,
         )  # fmt: skip
@@ -249,8 +251,26 @@ def import_weights(args: argparse.Namespace, console: Console) -> None:
 def show_weights(args: argparse.Namespace, console: Console) -> None:
     """What a folder of weights holds."""
     from tdd.weights.inspection import weights_text
+    from tdd.weights.shipped import find_weights
 
-    console.print(weights_text(args.folder))
+    console.print(weights_text(find_weights(args.weights)))
+
+
+def list_weights(args: argparse.Namespace, console: Console) -> None:  # noqa: ARG001 - one signature for all commands
+    """The weights that come with the package."""
+    from tdd.weights.shipped import shipped_text
+
+    console.print(shipped_text())
+
+
+def export_weights(args: argparse.Namespace, console: Console) -> None:
+    """A detector as a repository of the Hugging Face Hub."""
+    from tdd.weights.hub import export_to_hub
+    from tdd.weights.packed import HALF
+    from tdd.weights.shipped import find_weights
+
+    out = export_to_hub(find_weights(args.weights), args.hub, HALF if args.half else None)
+    console.print(f"{out} holds the weights and their model card, README.md: read it, then: hf upload USER/NAME {out}")
 
 
 def predict(args: argparse.Namespace, console: Console) -> None:
@@ -281,13 +301,14 @@ def predict(args: argparse.Namespace, console: Console) -> None:
 def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
     from tdd.evaluation.predict import VideoScorer
     from tdd.preprocess.faces import FaceLandmarker, FaceSettings
+    from tdd.weights.shipped import find_weights
 
     settings = FaceSettings(args.detector, longest_gap=args.longest_gap)
 
     def load() -> FaceLandmarker:
         return FaceLandmarker(settings, args.weights, report=_report_fetch(console))
 
-    return VideoScorer(args.checkpoint, args.mean_face, load)
+    return VideoScorer(find_weights(args.checkpoint), args.mean_face, load)
 
 
 def _predict_folder(args: argparse.Namespace, console: Console) -> None:

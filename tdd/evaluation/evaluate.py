@@ -49,7 +49,7 @@ from tdd.metrics.kept_calibration import (
 from tdd.names import FAKE_SOUND_ALONE
 from tdd.records.record import CLIP_LOGITS, Clock, Record, machine_of, read_record
 from tdd.records.targets import own_reals, targets_of
-from tdd.weights.checkpoints import WEIGHTS, import_weights
+from tdd.weights.checkpoints import import_weights, weights_files
 from tdd.weights.detector import load_detector
 
 __all__ = [
@@ -248,7 +248,7 @@ def evaluate_checkpoint(
         TddError: no such weights, a store of another crop or without such test videos, or a folder with other results.
     """
     weights = import_weights(checkpoint, "stage2")
-    data = store.identity() | {"weights": sha256(checkpoint / WEIGHTS), "protocol": asdict(protocol)}
+    data = store.identity() | {"weights": sha256(weights_files(checkpoint)[1]), "protocol": asdict(protocol)}
     finished = read_finished(out, data)
     if finished:
         return finished

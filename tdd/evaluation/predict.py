@@ -34,7 +34,7 @@ from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import eye_distance, read_mean_face, read_points
 from tdd.preprocess.quality import CropWatch, doubts
 from tdd.preprocess.set_aside import reason_of
-from tdd.weights.checkpoints import WEIGHTS, Weights, import_weights
+from tdd.weights.checkpoints import Weights, import_weights, weights_files
 from tdd.weights.detector import load_detector
 
 COLUMNS = (
@@ -118,7 +118,7 @@ class VideoScorer:
     @cached_property
     def described(self) -> dict[str, str]:
         """``backbone``, ``recipe`` and ``weights`` (SHA-256)."""
-        digest = sha256(self.checkpoint / WEIGHTS)
+        digest = sha256(weights_files(self.checkpoint)[1])
         return {"backbone": self.backbone, "recipe": self.recipe.name, "weights": digest}
 
     @cached_property
@@ -203,7 +203,10 @@ class VideoScorer:
 
     def _warnings(self, video: VideoFile, points: np.ndarray, clips: int) -> Iterator[str]:
         if self.synthetic:
-            yield "The detector was trained on the synthetic benchmark; its score says nothing about videos of people."
+            yield (
+                "A detector of drawn faces, trained on the synthetic benchmark alone: at most a rank, its score "
+                "says nothing about videos of people."
+            )
         elif self.synthetic is None:
             yield "What the detector was trained on is not recorded with its weights."
         if clips < FEW_CLIPS:

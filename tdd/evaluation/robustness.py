@@ -31,7 +31,7 @@ from tdd.preprocess.crops import face_crops
 from tdd.preprocess.finding import landmarks_of
 from tdd.preprocess.folders import is_there
 from tdd.records.record import Clock, Record, machine_of, read_record
-from tdd.weights.checkpoints import WEIGHTS, import_weights
+from tdd.weights.checkpoints import import_weights, weights_files
 from tdd.weights.detector import load_detector
 
 PLAN = "robustness.json"
@@ -114,8 +114,8 @@ def measure_robustness(
     paths = store.index.set_index("video_id")["path"].to_dict()
     _require_videos(root, [paths[video_id] for video_id in dict.fromkeys(clips["video_id"])])
     data = {
-        "fingerprint": store.fingerprint, "weights": sha256(checkpoint / WEIGHTS), "videos": videos, "seed": seed,
-        "protocol": as_json(dataclasses.asdict(protocol)),
+        "fingerprint": store.fingerprint, "weights": sha256(weights_files(checkpoint)[1]), "videos": videos,
+        "seed": seed, "protocol": as_json(dataclasses.asdict(protocol)),
     }  # fmt: skip
     check_plan(out / PLAN, data)  # the first to write, after all that can be refused
     clock, kept = Clock(), weights.info.get("calibration") or {}

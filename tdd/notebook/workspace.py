@@ -8,6 +8,9 @@
     work.stage2("ssl_0.3")                       # folder of a finished stage 2: the same, and clip_logits.csv
     work.study("ssl_0.3", "scratch")             # several rows side by side, one a core; returns the study's folder
     work.recorded("ssl-weight")                  # a recorded study: the kit's, or with real data your own
+    work.detector("ssl_0.3")                     # folder of a detector's weights, to score videos with
+    work.stage1(shipped=True)                    # weights that come with the kit, where they are of these settings
+    work.study("ssl_0.3", shipped=True)          # the same, scored here; without shipped=True it is trained here
 
 Each call says in one line what it found, or made and in what time, and is one call of the function that the command
 line calls. On two idle cores the demo's data take about 2 minutes, its store 20 seconds, a stage 1 of the paper's
@@ -28,11 +31,12 @@ import torch
 from IPython.display import Pretty, display
 
 import tdd
-from tdd.config import Recipe, load_recipe
+from tdd.config import STAGE1, STAGE2, Recipe, load_recipe
 from tdd.data.clips import on_gpu
 from tdd.data.store import INDEX, LABELS, ClipStore
 from tdd.detect import detect
 from tdd.errors import TddError
+from tdd.evaluation.evaluate import evaluate_checkpoint
 from tdd.machine.files import as_json, check_plan
 from tdd.machine.limits import cpu_count
 from tdd.machine.progress import duration
@@ -42,6 +46,7 @@ from tdd.records.plans import TABLE, select_rows
 from tdd.records.record import package_versions, read_record
 from tdd.study import Job, run_study, study_jobs
 from tdd.synth.trees import DONE, write_benchmark
+from tdd.weights.shipped import shipped_run
 
 TRANSLATIONS = ("ko",)
 """Folders in ``notebooks/`` of the same notebooks in other languages."""
@@ -135,12 +140,43 @@ class Workspace:
         """Folder of a recorded study: of those that come with the kit or, with real data, of this workspace's own."""
         return (RECORDED if self.source is None else self.folder) / study
 
-    def stage1(self, backbone: str = BACKBONE) -> Path:
+    def shipped(self, kind: str, name: str) -> Path | None:
+        """Folder of the weights that come with the kit for a run of this workspace, ``None`` where there are none.
+
+        They are of the synthetic benchmark, one recipe and one seed: see :mod:`tdd.weights.shipped`.
+
+        Args:
+            kind: ``stage1`` or ``stage2``.
+            name: of the backbone, or of the table's row.
+        """
+        return None if self.source else shipped_run(self.recipe, kind, name, self.seed)
+
+    def detector(self, row: str = "ssl_0.3") -> Path:
+        """Folder of a detector's weights: those that come with the kit, else of a stage 2 that is trained when needed.
+
+        Raises:
+            TddError: no such row, or the run there was trained on other clips.
+        """
+        come = self.shipped(STAGE2, row)
+        if come is None:
+            return self.stage2(row)
+        _say_shipped(f"Stage 2, row {row}", come)
+        return come
+
+    def stage1(self, backbone: str = BACKBONE, shipped: bool = False) -> Path:
         """Folder of a finished stage 1, trained when it is not there.
+
+        Args:
+            backbone: of the row.
+            shipped: take the weights that come with the kit instead, where there are any of these settings.
 
         Raises:
             TddError: the run there was trained on other clips.
         """
+        come = self.shipped(STAGE1, backbone) if shipped else None
+        if come:
+            _say_shipped(f"Stage 1 of {backbone}", come)
+            return come
         store, run = self.store(), self.folder / f"stage1/{backbone}-seed{self.seed}"
         with line(f"Stage 1 of {backbone}", run, _is_finished(run, store)) as progress:
             pretrain(store, backbone, self.recipe, run, self.seed, progress)
@@ -161,12 +197,20 @@ class Workspace:
             detect(store, wanted, self.recipe, run, stage1, self.seed, progress)
         return run
 
-    def study(self, *rows: str) -> Path:
+    def study(self, *rows: str, shipped: bool = False) -> Path:
         """The study's folder, with a finished ``stage2/ROW-seedSEED`` of every row, run side by side, one a core.
+
+        Args:
+            rows: of the table.
+            shipped: score the test videos with the weights that come with the kit instead, where there are any of these
+                settings for every row; each folder then holds record and clip logits, and no weights.
 
         Raises:
             TddError: no such row, a run there with other settings or clips, or runs that failed.
         """
+        come = {row: self.shipped(STAGE2, row) for row in rows} if shipped else {}
+        if come and all(come.values()):
+            return self._score_shipped({row: folder for row, folder in come.items() if folder})
         store, plan = self.store(), select_rows(TABLE, rows)
         jobs = study_jobs(plan.rows, [self.seed], self.recipe)
         found = all(read_record(self.folder / job.run) for job in jobs)
@@ -181,6 +225,20 @@ class Workspace:
         if failures:
             raise TddError(" ".join(failures))
         return self.folder
+
+    def _score_shipped(self, weights: dict[str, Path]) -> Path:
+        """Score the test videos of this workspace: its faces were drawn on this machine, and may round otherwise."""
+        store, folder = self.store(), self.folder / "shipped"
+        for row, come in weights.items():
+            run = folder / f"stage2/{row}-seed{self.seed}"
+            _say_shipped(f"Stage 2, row {row}", come)
+            with line(f"Test videos scored with {come.name}", run, found=bool(read_record(run))) as progress:
+                evaluate_checkpoint(come, store, run, progress=progress)
+        return folder
+
+
+def _say_shipped(title: str, come: Path) -> None:
+    display(Pretty(f"{title}: {come.name}, which comes with the kit (drawn faces, half precision); not trained here"))
 
 
 def _flat(recipe: Recipe) -> dict[str, Any]:

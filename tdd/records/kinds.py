@@ -30,6 +30,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "code": (dict,),
     "packages": (dict,),
     "calibration": (dict, type(None)),
+    "sha256": (str,),
     "source": (dict, type(None)),
     "source.file": (str,),
     "source.sha256": (str,),

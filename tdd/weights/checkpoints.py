@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tdd.config import Recipe
 from tdd.errors import TddError
-from tdd.machine.files import read_json, write_atomically, write_json
+from tdd.machine.files import read_json, sha256, write_atomically, write_json
 from tdd.machine.limits import of_the_machine
 from tdd.records.kinds import require_kinds
 from tdd.records.record import provenance
@@ -23,6 +23,10 @@ State = dict[str, Tensor]
 
 WEIGHTS = "weights.safetensors"
 INFO = "weights.json"
+"""What a run keeps."""
+PACKED_WEIGHTS = "model.safetensors"
+PACKED_INFO = "config.json"
+"""The same under the names that the Hugging Face Hub knows: see :mod:`tdd.weights.packed`."""
 MEAN_FACE = "mean_face"
 """Name of the tensor that belongs to no part."""
 
@@ -81,6 +85,13 @@ def export_weights(folder: Path, weights: Weights) -> None:
         raise TddError(
             f"{weights.kind} weights have the parts {', '.join(PARTS[weights.kind])}, not {', '.join(weights.parts)}."
         )
+    # save_file would write under the final name, and a kill would leave half a file there.
+    write_atomically(folder / WEIGHTS, save(named_tensors(weights)))
+    write_json(folder / INFO, described(weights))
+
+
+def named_tensors(weights: Weights) -> State:
+    """All tensors under the names that a file has for them, ``part/name``, on the CPU."""
     tensors = {
         f"{part}/{name}": tensor.detach().cpu().contiguous()  # safetensors refuses strided views
         for part, state in weights.parts.items()
@@ -88,51 +99,70 @@ def export_weights(folder: Path, weights: Weights) -> None:
     }
     if weights.mean_face is not None:
         tensors[MEAN_FACE] = torch.tensor(weights.mean_face, dtype=torch.float32)
-    # save_file would write under the final name, and a kill would leave half a file there.
-    write_atomically(folder / WEIGHTS, save(tensors))
-    write_json(folder / INFO, {"kind": weights.kind, "backbone": weights.backbone} | weights.info)
+    return tensors
+
+
+def described(weights: Weights) -> dict[str, Any]:
+    """What the JSON beside the tensors says."""
+    return {"kind": weights.kind, "backbone": weights.backbone} | weights.info
+
+
+def weights_files(folder: Path) -> tuple[Path, Path]:
+    """JSON and tensors of a folder of weights: a run's, or packed ones where there are no others."""
+    if (folder / PACKED_INFO).is_file() and not (folder / INFO).is_file():
+        return folder / PACKED_INFO, folder / PACKED_WEIGHTS
+    return folder / INFO, folder / WEIGHTS
 
 
 def import_weights(folder: Path, kind: str | None = None, backbone: str | None = None) -> Weights:
-    """Read what :func:`export_weights` wrote; ``None`` takes any kind or backbone.
+    """Read what :func:`export_weights` or :func:`tdd.weights.packed.pack_weights` wrote; ``None`` takes any kind or
+    backbone. Half precision becomes float32, in which a network computes.
 
     Raises:
-        TddError: nothing complete there, a damaged file, another kind or backbone, or other parts than that kind has.
+        TddError: nothing complete there, a damaged file, tensors that are not those described, another kind or
+            backbone, or other parts than that kind has.
     """
-    if not (folder / INFO).is_file():
+    about, file = weights_files(folder)
+    if not about.is_file():
         finished = f"finished {kind}" if kind else "finished"
         raise TddError(f"{folder} holds no {finished} weights ({INFO} is missing); run that stage first.")
-    info = require_kinds(read_json(folder / INFO), folder / INFO)
+    info = require_kinds(read_json(about), about)
     if info.get("kind") not in PARTS or "backbone" not in info:
-        raise TddError(f"{folder / INFO} does not say what weights it describes; run that stage again.")
+        raise TddError(f"{about} does not say what weights it describes; run that stage again.")
     kind, backbone = kind or info["kind"], backbone or info["backbone"]
     if (info["kind"], info["backbone"]) != (kind, backbone):
         raise TddError(
             f"{folder} holds {info['kind']} weights of {info['backbone']}; {kind} weights of {backbone} are needed."
         )
-    if not (folder / WEIGHTS).is_file():
-        raise TddError(f"{folder} describes weights and holds none ({WEIGHTS} is missing); copy it there too.")
-    try:
-        tensors = load_file(folder / WEIGHTS)
-    except Exception as error:  # damaged bytes make it raise nearly anything
-        if of_the_machine(error):
-            raise
-        raise TddError(f"{folder / WEIGHTS} is damaged ({error}); run that stage again.") from error
+    if not file.is_file():
+        raise TddError(f"{folder} describes weights and holds none ({file.name} is missing); copy it there too.")
+    if info.get("sha256") not in (None, sha256(file)):
+        raise TddError(
+            f"{file} is not the file that {about.name} describes: its SHA-256 is another; copy or download both again."
+        )
+    tensors = _read_tensors(file)
     target = tensors.pop(MEAN_FACE, None)
     if target is not None and not is_mean_face(target.numpy()):
         raise TddError(
-            f"{folder / WEIGHTS} holds a mean face of {target.dtype} and shape {tuple(target.shape)}, where 68 finite "
+            f"{file} holds a mean face of {target.dtype} and shape {tuple(target.shape)}, where 68 finite "
             "points are expected, float32 of shape (68, 2); run that stage again, or import the weights again."
         )
     parts: dict[str, State] = {part: {} for part in PARTS[kind]}
     for key, tensor in tensors.items():
         part, _, name = key.partition("/")
         if part not in parts:
-            raise TddError(
-                f"{folder / WEIGHTS} holds an unknown part '{part}'; {kind} weights have {', '.join(PARTS[kind])}."
-            )
-        parts[part][name] = tensor
+            raise TddError(f"{file} holds an unknown part '{part}'; {kind} weights have {', '.join(PARTS[kind])}.")
+        parts[part][name] = tensor.float() if tensor.dtype == torch.float16 else tensor
     return Weights(kind, backbone, parts, info, None if target is None else target.numpy())
+
+
+def _read_tensors(file: Path) -> State:
+    try:
+        return load_file(file)
+    except Exception as error:  # damaged bytes make it raise nearly anything
+        if of_the_machine(error):
+            raise
+        raise TddError(f"{file} is damaged ({error}); run that stage again.") from error
 
 
 def is_mean_face(points: np.ndarray) -> bool:

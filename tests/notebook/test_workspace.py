@@ -9,6 +9,8 @@ import torch
 from tdd.errors import TddError
 from tdd.notebook.workspace import Workspace, original_folder, versions
 from tdd.records.record import read_record
+from tdd.weights.shipped import SHIPPED
+from tests.stores import random_store
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +102,26 @@ def test_versions_name_recipe_seed_and_torch(work):
 )
 def test_a_translation_works_where_its_original_does(started, works):
     assert original_folder(Path("/") / started) == Path("/") / works
+
+
+def test_weights_that_come_with_the_kit_are_taken_without_data_where_settings_and_seed_agree(tmp_path, monkeypatch):
+    monkeypatch.setattr(Workspace, "store", lambda _: pytest.fail("no data are needed"))
+    demo = Workspace("demo", folder=tmp_path)
+    assert demo.detector("ssl_0.3") == SHIPPED / "demo-ssl_0.3"
+    assert demo.stage1(shipped=True) == SHIPPED / "demo-stage1-cnn_gru_attention"
+    other = Workspace("demo", seed=1, folder=tmp_path)
+    monkeypatch.setattr(Workspace, "stage2", lambda _, row: Path(f"trained {row}"))
+    assert other.detector("ssl_0.3") == Path("trained ssl_0.3") and demo.detector("ssl_0.5") == Path("trained ssl_0.5")
+    assert Workspace("demo", "data", folder=tmp_path).detector("ssl_0.3") == Path("trained ssl_0.3")
+
+
+def test_a_shipped_study_scores_the_videos_of_this_workspace(tmp_path, monkeypatch):
+    store = random_store(tmp_path / "store", crop=64, canvas=110, faces=0, videos=2)
+    monkeypatch.setattr(Workspace, "store", lambda _: store)
+    work = Workspace("demo", folder=tmp_path)
+    study = work.study("ssl_0.3", "scratch", shipped=True)
+    for row in ("ssl_0.3", "scratch"):
+        record = read_record(study / f"stage2/{row}-seed0")
+        assert record["data"]["fingerprint"] == store.fingerprint and record["metrics"]["FaceShifter"]["fakes"] == 2
+        assert (study / f"stage2/{row}-seed0/clip_logits.csv").is_file()
+    assert not (work.folder / "stage2").exists()
