@@ -18,6 +18,8 @@ from tdd.machine.stopping import TERMINATED, Terminated, termination_raised
 
 _WEIGHTS = "a folder, a name of `tdd checkpoint list`, or hf://USER/NAME on the Hugging Face Hub"
 
+_DRAWN = "demo-ssl_0.3"
+
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -81,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_robustness(parsers)
     _add_checkpoint(parsers)
     _add_predict(parsers)
+    _add_app(parsers)
 
     report = parsers.add_parser("report", help="tables and figures of studies, from their run records alone")
     report.add_argument("folder", type=Path, metavar="DIR", help="a study, or the folder of several")
@@ -252,6 +255,17 @@ def _add_predict(parsers: Any) -> None:
     predict.add_argument("--png", type=Path, metavar="FILE", help="draw the clip scores over time there")
     predict.add_argument("--csv", type=Path, metavar="FILE", help="one row a video; needed for a folder")
     predict.set_defaults(run=commands.predict)
+
+
+def _add_app(parsers: Any) -> None:
+    app = parsers.add_parser("app", help="a page in the browser for one video: upload or record it, see its score")
+    app.add_argument(
+        "--checkpoint", default=_DRAWN, metavar="WEIGHTS", help=f"of stage 2: {_WEIGHTS} (default: {_DRAWN})"
+    )
+    _add_finder(app)
+    app.add_argument("--mean-face", type=Path, metavar="FILE.npy", help="where the weights do not hold it")
+    app.add_argument("--port", type=int, metavar="N", help="of the page, on this machine alone (default: a free one)")
+    app.set_defaults(run=commands.app)
 
 
 def _add_recipe(parser: argparse.ArgumentParser, name: str, use: str = "", **how: Any) -> None:

@@ -298,6 +298,18 @@ def predict(args: argparse.Namespace, console: Console) -> None:
         write_table([prediction.to_row()], args.csv)
 
 
+def app(args: argparse.Namespace, console: Console) -> None:
+    """A page in the browser for one video."""
+    from tdd.machine.progress import step
+
+    with step("Loading the detector", console):
+        from tdd.app.interface import load_gradio, run_app
+
+        load_gradio()
+        scorer = _scorer(args, console)
+    run_app(scorer, args.port, console.print)
+
+
 def _scorer(args: argparse.Namespace, console: Console) -> VideoScorer:
     from tdd.evaluation.predict import VideoScorer
     from tdd.preprocess.faces import FaceLandmarker, FaceSettings

@@ -17,7 +17,7 @@ PACKAGE = Path(tdd.__file__).parent
 LAYERS = (
     {"cli"},
     {"commands"},
-    {"demo", "notebook"},
+    {"demo", "notebook", "app"},
     {"study"},
     {"pretrain", "detect"},
     {"plots"},
