@@ -2,7 +2,6 @@
 
 import sys
 import urllib.request
-from pathlib import Path
 
 import av
 import numpy as np
@@ -99,7 +98,7 @@ def test_the_served_page_scores_an_upload_and_names_no_other_machine(served, tmp
     files = (tmp_path / "a.mp4", tmp_path / "landmarks/a.npy")
     page = client.Client(address, verbose=False)
     video, points = map(client.handle_file, map(str, files))
-    words, *_ = page.predict({"video": video}, points, api_name="/score")
+    words, *_ = page.predict(video, points, api_name="/score")
     assert "<h2>Rank" in words
     words, *_ = page.predict(None, None, api_name="/score")
     assert "upload one" in words
