@@ -75,7 +75,7 @@ def build(scorer: VideoScorer, folder: Path) -> Any:
                 gr.Markdown(f"### What the score does not mean\n\n{limits}")
             with gr.Column(scale=3):
                 words = gr.HTML("The score comes here.")
-                timeline = gr.Image(visible=False, label="Over time", buttons=["fullscreen"])
+                timeline = gr.Image(visible=False, show_label=False, buttons=["fullscreen"])
                 heading = gr.Markdown("### The clips that drove the score", visible=False)
                 with gr.Row():
                     films = [gr.Video(visible=False, autoplay=True, loop=True, height=200) for _ in range(CLIPS)]
@@ -123,7 +123,8 @@ def run_app(
     try:
         _, address, _ = blocks.launch(
             server_name=HERE, server_port=port, share=False, quiet=True, prevent_thread_lock=True,
-            allowed_paths=[str(folder)], theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
+            footer_links=[], run_history=False, allowed_paths=[str(folder)],
+            theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
         )  # fmt: skip
     except OSError as error:
         raise TddError(f"The page cannot be served ({error}); choose another port with --port.") from error
