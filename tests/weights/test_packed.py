@@ -115,7 +115,7 @@ def test_all_that_comes_with_the_package_is_in_a_wheel_and_below_eight_megabytes
 
 
 def rounded_from(folder, out):
-    """Weights in full precision that round to those of ``folder``: each number moved by less than half a step."""
+    """Weights in full precision, each number less than half a step of half precision from that in ``folder``."""
     weights, rng = import_weights(folder), torch.Generator().manual_seed(0)
     parts = {}
     for part, state in weights.parts.items():
@@ -124,7 +124,7 @@ def rounded_from(folder, out):
             moved = tensor
             if tensor.is_floating_point():
                 step = torch.from_numpy(np.spacing(tensor.abs().numpy().astype(np.float16)).astype(np.float32))
-                moved = tensor + 0.49 * step * (2 * torch.rand(tensor.shape, generator=rng) - 1).round(decimals=1)
+                moved = tensor + 0.49 * step * (2 * torch.rand(tensor.shape, generator=rng) - 1)
             parts[part][name] = moved
     info = {key: value for key, value in weights.info.items() if key not in ("sha256", "precision")}
     export_weights(out, Weights(weights.kind, weights.backbone, parts, info, weights.mean_face))
@@ -132,7 +132,7 @@ def rounded_from(folder, out):
 
 
 def test_half_precision_moves_no_score_far_and_no_auc(tmp_path):
-    """Of the detector that the notebooks load, on videos of moving blots."""
+    """Of the detector that the notebooks load, on clips of random pixels."""
     full = rounded_from(find_weights("demo-ssl_0.3"), tmp_path / "full")
     pack_weights(full, tmp_path / "half", HALF)
     store = random_store(tmp_path / "store", crop=64, canvas=110, faces=0, videos=3)
