@@ -106,7 +106,7 @@ def _without_badge(text: str) -> str:
 
 
 def _page(name: str, english: str, text: str, first: bool) -> str:
-    """A text with its links led to where they belong; the first one also with Colab's, if there is one, and the note."""
+    """A text with its links led to where they belong; the first one also with Colab's, if any, and the note."""
     text = LINK.sub(lambda found: f"]({led(name, found[1])})", text)
     if not first:
         return text

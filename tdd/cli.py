@@ -115,6 +115,16 @@ def _add_prepare(parsers: Any) -> None:
         metavar="FILE.npy",
         help="68 points, px of the canvas, to align to (default: computed)",
     )
+    prepare.add_argument(
+        "--compact", action="store_true", help="keep frames in a third of the bytes, without loss; slower to read"
+    )
+    prepare.add_argument(
+        "--frames",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep the first N frames of training videos and of FaceForensics++ (110 are scored; default: all)",
+    )
     _add_landmarks(prepare)
     _add_workers(prepare)
     _add_engine(prepare)

@@ -55,20 +55,24 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
     from tdd.config import load_recipe
     from tdd.machine.progress import step
 
-    cluster, clip = _cluster(args), load_recipe(args.recipe, args.set).clip
+    cluster, recipe = _cluster(args), load_recipe(args.recipe, args.set)
     with step(legible(f"Looking for videos in {args.root}"), console):
         # Here, for they take a second: the first line is to come at once.
-        from tdd.preprocess.catalog import read_catalog
+        from tdd.preprocess.catalog import catalog_rows, read_catalog
         from tdd.preprocess.faces import FaceSettings
         from tdd.preprocess.finding import LandmarkFinder, find_landmarks, without_landmarks
         from tdd.preprocess.prepare import prepare
+        from tdd.preprocess.space import Storing, told_before
         from tdd.preprocess.strays import unread_folders
 
         finder = LandmarkFinder(FaceSettings(args.detector, longest_gap=args.longest_gap), args.weights)
         for name, reason in unread_folders(args.root):
             console.print(legible(f"  {name} {reason}."))
-        catalog = read_catalog(args.root)
+        catalog, storing = read_catalog(args.root), Storing(args.compact, args.frames)
+        scored = recipe.evaluation.faceforensics_frames
+        told = told_before(args.root, args.out, catalog_rows(catalog), recipe.clip, storing, scored)
         wanting = without_landmarks(args.root, args.out, catalog) if args.landmarks == "auto" else []
+    console.print(told)
     if wanting:
         with step("Landmarks", console, "videos") as progress:
             looked = find_landmarks(
@@ -76,7 +80,9 @@ def prepare_store(args: argparse.Namespace, console: Console) -> None:
             )
         console.print(f"Landmarks of {looked.found} videos found, {looked.refused} refused.")
     with step("Aligned faces", console, "videos") as progress:
-        done = prepare(args.root, args.out, clip, args.workers, progress, args.mean_face, cluster, catalog)
+        done = prepare(
+            args.root, args.out, recipe.clip, args.workers, progress, args.mean_face, cluster, catalog, storing
+        )
     console.print(done.to_text())
 
 

@@ -14,11 +14,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tdd.data.compact import compact_blocks, compact_shape
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.machine.files import whole_file
 
 HEADER_BYTES = 128
 """Of every stored array, as numpy pads it."""
+
+COMPACT = ".utv"
+"""Ending of a file of compact frames."""
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
@@ -94,6 +98,10 @@ def clip_damage(store: Path, row: dict[str, Any], crop: int) -> str:
         if wrong:
             return wrong
         for path, shape in _arrays(base, row, crop):
+            if path.suffix == COMPACT:
+                for frames in compact_blocks(path):
+                    digest.update(frames.data)
+                continue
             with path.open("rb") as file:
                 present, dtype = described(file.read(HEADER_BYTES))
                 if present != shape or dtype != (np.uint8 if len(shape) > 1 else np.int16):
@@ -113,12 +121,18 @@ def mark_damaged(store: Path, video_id: str) -> None:
 def _arrays(base: Path, row: dict[str, Any], crop: int) -> list[tuple[Path, tuple[int, ...]]]:
     """The files of a video and the shapes of their arrays."""
     length = int(row["frames"])
-    arrays: list[tuple[Path, tuple[int, ...]]] = [(frames_path(base), (length, crop, crop, 3))]
+    compact = compact_path(base)
+    pixels = compact if compact.is_file() else frames_path(base)
+    arrays: list[tuple[Path, tuple[int, ...]]] = [(pixels, (length, crop, crop, 3))]
     return [*arrays, (audio_path(base), (length * SAMPLES_PER_FRAME,))] if row["audio"] else arrays
 
 
 def _wrong_size(base: Path, row: dict[str, Any], crop: int) -> str:
     for path, shape in _arrays(base, row, crop):
+        if path.suffix == COMPACT:
+            if compact_shape(path) != shape:
+                return f"{path.name} holds frames of shape {compact_shape(path)}, not of {shape}"
+            continue
         wanted = HEADER_BYTES + math.prod(shape) * (1 if len(shape) > 1 else 2)
         size = path.stat().st_size
         if size != wanted:
@@ -135,6 +149,11 @@ def _last_change(path: Path) -> int:
 def frames_path(base: Path) -> Path:
     """Where a video's faces lie; ``base``: folder of clips and video id."""
     return base.with_name(_own_name(base.name) + ".npy")
+
+
+def compact_path(base: Path) -> Path:
+    """Where they lie in a store that keeps them compact (:mod:`tdd.data.compact`)."""
+    return base.with_name(base.name + COMPACT)
 
 
 def _own_name(name: str) -> str:

@@ -4,6 +4,7 @@ Layout below the store's folder:
 
     plan.json               what the store was made from and how; written first
     clips/<video id>.npy    RGB uint8, shape (T, crop, crop, 3); a clip is read alone
+    clips/<video id>.utv    in its place where the plan says ``compact``: the same frames (:mod:`tdd.data.compact`)
     clips/<video id>.wav.npy  int16 mono samples at 16 kHz, 640 per frame; only where the video has audio
     clips/<video id>.json   one row of the index, and which files it was made from; written last, so its presence says
                             that the video is complete
@@ -30,7 +31,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdd.config import ClipConfig
-from tdd.data.clip_files import HEADER_BYTES, audio_path, described, frames_path, row_path, save_blocks
+from tdd.data.clip_files import (
+    HEADER_BYTES,
+    audio_path,
+    compact_path,
+    described,
+    frames_path,
+    row_path,
+    save_blocks,
+)
+from tdd.data.compact import UT_VIDEO, read_compact, write_compact
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
 from tdd.machine.files import read_json, whole_file, write_json
@@ -52,6 +62,9 @@ ADDED = (SEGMENTS, MADE_FROM)
 LABELS = "labels"
 """Key of :attr:`ClipStore.labels` where records keep it."""
 
+COMPACT, MOST_FRAMES = "compact", "most_frames"
+"""Keys of a plan, where they hold: how frames are kept without loss, and how many of a video at most."""
+
 SIZES = ("canvas", "crop")
 """The settings of a clip that fix the sizes of a stored face; a plan keeps them under the same names."""
 
@@ -62,6 +75,7 @@ def write_clip(
     frames: Iterable[np.ndarray],
     audio: Iterable[np.ndarray] = (),
     measured: Callable[[], dict[str, Any]] = dict,
+    compact: bool = False,
 ) -> dict[str, Any]:
     """Add one video to a store, piece by piece: no more than a piece is held in memory.
 
@@ -72,6 +86,7 @@ def write_clip(
         audio: pieces of float samples in [-1, 1] at 16 kHz from the instant of frame 0 on, each of shape (N,); read
             after the frames. Cut or padded with silence to 640 samples a frame. No piece: a video without audio.
         measured: gives further columns; called when frames and sound were read.
+        compact: keep the frames as :mod:`tdd.data.compact` does, in a third of the bytes; the digest is the same.
 
     Returns:
         the row of the index: ``row`` with ``frames``, ``audio`` (bool) and ``digest`` (SHA-256 of the contents).
@@ -82,8 +97,11 @@ def write_clip(
     base = store / "clips" / row["video_id"]
     row_path(base).unlink(missing_ok=True)  # it would vouch for what is half replaced
     digest = hashlib.sha256()
-    with whole_file(frames_path(base)) as pixels:
-        length = save_blocks(pixels, (frame[None] for frame in frames), digest)
+    with whole_file(compact_path(base) if compact else frames_path(base)) as pixels:
+        if compact:
+            length = write_compact(pixels, frames, digest)
+        else:
+            length = save_blocks(pixels, (frame[None] for frame in frames), digest)
         heard = _save_sound(audio_path(base), audio, length * SAMPLES_PER_FRAME, digest)
     if not heard:
         audio_path(base).unlink(missing_ok=True)  # of a video that had sound, and was replaced
@@ -187,6 +205,9 @@ class ClipStore:
         self.index = index.assign(**{name: "" for name in ADDED if name not in index})
         self.listed = _read_table(folder / LISTED) if (folder / LISTED).is_file() else None
         self.plan: dict[str, Any] = read_json(folder / PLAN)
+        self._compact = self.plan.get(COMPACT)
+        if self._compact not in (None, UT_VIDEO):
+            raise TddError(f"{folder} keeps its frames as {self._compact}, which this version cannot read; update it.")
         joined = "".join(f"{i} {d}\n" for i, d in zip(self.index["video_id"], self.index["digest"], strict=True))
         self.fingerprint = hashlib.sha256(joined.encode()).hexdigest()
 
@@ -250,7 +271,15 @@ class ClipStore:
         Raises:
             TddError: the video is shorter than that, or not in the store.
         """
-        return self._run(frames_path(self.folder / "clips" / video_id), start, count)
+        base = self.folder / "clips" / video_id
+        if not self._compact:
+            return self._run(frames_path(base), start, count)
+        try:
+            return read_compact(compact_path(base), start, count)
+        except IndexError as error:
+            raise _too_short(compact_path(base), error.args[0], start, count) from error
+        except (OSError, ValueError) as error:
+            raise _unreadable(compact_path(base), error) from error
 
     def audio(self, video_id: str, start: int, count: int) -> np.ndarray:
         """The int16 samples under those frames, shape (640 x count,).
@@ -266,11 +295,19 @@ class ClipStore:
             with path.open("rb", buffering=0) as file:
                 (length, *shape), dtype = described(file.read(HEADER_BYTES))
                 if start < 0 or start + count > length:
-                    raise TddError(f"{path} has {length} entries; {start} to {start + count} were asked for.")
+                    raise _too_short(path, length, start, count)
                 run = np.empty((count, *shape), dtype)
                 file.seek(HEADER_BYTES + start * (run.nbytes // max(1, count)))
                 if file.readinto(run.data) < run.nbytes:
                     raise ValueError("it is cut short")
         except (OSError, ValueError) as error:
-            raise TddError(f"{path} cannot be read ({error}); run tdd prepare again to mend the store.") from error
+            raise _unreadable(path, error) from error
         return run
+
+
+def _too_short(path: Path, length: int, start: int, count: int) -> TddError:
+    return TddError(f"{path} has {length} entries; {start} to {start + count} were asked for.")
+
+
+def _unreadable(path: Path, error: Exception) -> TddError:
+    return TddError(f"{path} cannot be read ({error}); run tdd prepare again to mend the store.")

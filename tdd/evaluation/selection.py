@@ -11,7 +11,7 @@ import pandas as pd
 from tdd.config import Recipe
 from tdd.data.clips import frames_spanned, usable
 from tdd.data.clock import FPS
-from tdd.data.store import ClipStore
+from tdd.data.store import MOST_FRAMES, ClipStore
 from tdd.errors import TddError
 from tdd.names import CELEB_DF, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, IDENTITIES, LRW, MADE_FROM, REALS_OF
 
@@ -91,9 +91,11 @@ def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPE
 
     Raises:
         TddError: the store has no test video of a data set or method that is asked for, none that is long enough, or
-            too few of a class.
+            too few of a class; or it keeps fewer frames of each than are to be scored.
     """
-    clips = _clips(_test_videos(store.index, recipe, protocol), recipe, protocol)
+    table = _test_videos(store.index, recipe, protocol)
+    _require_kept(store, table, recipe, protocol)
+    clips = _clips(table, recipe, protocol)
     # Refused here, before a training whose scores would have no interval.
     for (dataset, method), fakes in clips[clips["label"] == 1].groupby(["dataset", "method"]):
         counts = real_class(clips, str(dataset))["video_id"].nunique(), fakes["video_id"].nunique()
@@ -191,6 +193,16 @@ def _require_present(wanted: Iterable[str], present: Iterable[str], what: str) -
     for name in wanted:
         if name not in known:
             raise TddError(f"No test video is of the {what} '{name}'; the store has: {', '.join(known) or 'none'}.")
+
+
+def _require_kept(store: ClipStore, table: pd.DataFrame, recipe: Recipe, protocol: Protocol) -> None:
+    kept, scored = store.plan.get(MOST_FRAMES), recipe.evaluation.faceforensics_frames
+    if kept and table["dataset"].isin(FACEFORENSICS_FAMILY).any() and (protocol.whole_video or scored > kept):
+        wanted = "all" if protocol.whole_video else f"{scored}"
+        raise TddError(
+            f"{store.folder} keeps the first {kept} frames of its FaceForensics++ videos, and {wanted} are to be "
+            "scored; prepare a store without --frames."
+        )
 
 
 def _clips(table: pd.DataFrame, recipe: Recipe, protocol: Protocol) -> pd.DataFrame:

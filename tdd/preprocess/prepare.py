@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,12 @@ from tdd.data.store import (
     write_clip,
     write_index,
 )
-from tdd.data.video import SAMPLES_PER_FRAME, VideoFile
+from tdd.data.video import VideoFile
 from tdd.errors import TddError
 from tdd.machine.cluster import RayCluster
 from tdd.machine.console import legible
 from tdd.machine.files import (
     check_plan,
-    check_space,
     disk_errors_told,
     held_alone,
     read_json,
@@ -40,30 +40,26 @@ from tdd.machine.files import (
     write_json,
 )
 from tdd.machine.parallel import Progress, given_up, local_engine, parallel_map
-from tdd.names import CELEB_DF, FACEFORENSICS, LRW
+from tdd.names import LRW
 from tdd.preprocess.catalog import catalog_rows, count_table, found_table, leakage_notes, read_catalog
 from tdd.preprocess.crops import face_crops, is_upright, mean_face
 from tdd.preprocess.expected import SYNTHETIC_MARK
-from tdd.preprocess.finding import FOUND, found_in, landmark_file, landmarks_of
+from tdd.preprocess.finding import FOUND, found_in, landmarks_of
 from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
 from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work, stored_rows
 from tdd.preprocess.folders import is_there
-from tdd.preprocess.landmarks import LANDMARK_FOLDER, count_frames, landmark_path, read_mean_face
+from tdd.preprocess.landmarks import LANDMARK_FOLDER, landmark_path, read_mean_face
 from tdd.preprocess.probe import why_missing
 from tdd.preprocess.quality import CropWatch, crop_warnings
 from tdd.preprocess.set_aside import kind_of, reason_of, reason_table
 from tdd.preprocess.sources import describe
+from tdd.preprocess.space import ALL_FRAMES, Storing, check_room
 
 QUARANTINE = "quarantine.csv"
 _FINDER = "landmarks"
 """Key of the plan: how landmarks are found; absent where all are given."""
 
 MEAN_FACE_VIDEOS = 500
-TYPICAL_FRAMES = {LRW: 29, FACEFORENSICS: 510, CELEB_DF: 360}
-"""Frames a video, for the estimate of disk space before anything is decoded."""
-
-OTHER_FRAMES = 300
-"""The same for other data sets."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +101,7 @@ def prepare(
     mean_face_file: Path | None = None,
     cluster: RayCluster | None = None,
     catalog: pd.DataFrame | None = None,
+    storing: Storing = ALL_FRAMES,
 ) -> Prepared:
     """Fill a clip store from the data sets below ``root``.
 
@@ -127,12 +124,14 @@ def prepare(
             landmarks when ``None``.
         cluster: machines to spread the videos over; this one's processes when ``None``.
         catalog: of ``root``, as :func:`tdd.preprocess.catalog.read_catalog` gives it; read when ``None``.
+        storing: how many frames are kept, and in which form.
 
     Raises:
-        TddError: no data set, a store of other settings or of another data root's videos in ``out``, another
-            ``prepare`` at work there, a mean face that does not fit or is damaged, no space, no write access, a
-            cluster that cannot be used, or no usable video.
+        TddError: no data set, fewer frames to be kept than a clip has, a store of other settings or of another data
+            root's videos in ``out``, another ``prepare`` at work there, a mean face that does not fit or is damaged, no
+            space, no write access, a cluster that cannot be used, or no usable video.
     """
+    storing.require(clip.frames, "a clip has")
     catalog = read_catalog(root) if catalog is None else catalog
     given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
     if given is not None and not is_upright(given):
@@ -141,8 +140,8 @@ def prepare(
     # Before the plan: a disk that is too small is told while nothing has been written.
     stored = stored_rows(out, listed, clip.crop)
     in_use = bool(stored)
-    check_space(out, sum(_stored_bytes(root, out, row, clip.crop) for row in listed if row["video_id"] not in stored))
-    _check_plan(out / PLAN, _plan(root, out, clip, given))
+    check_room(root, out, (row for row in listed if row["video_id"] not in stored), clip, storing)
+    _check_plan(out / PLAN, _plan(root, out, clip, given) | storing.plan())
     with held_alone(out, "tdd prepare"), disk_errors_told(out):
         remove_partials(out)
         before = ClipStore(out).index["video_id"].tolist() if (out / INDEX).is_file() else []
@@ -151,7 +150,7 @@ def prepare(
         if work:
             target = _mean_face(root, out, catalog, clip.canvas, given, in_use)
             engine = cluster.engine(root, out) if cluster else local_engine
-            one = partial(_prepare_one, root, out, target, clip)
+            one = partial(_prepare_one, root, out, target, clip, storing)
             done += parallel_map(one, work, workers, progress, engine, _killed)
             remove_partials(out)  # of workers that were killed
         failed = _quarantine(out, [outcome for outcome in done if outcome.reason])
@@ -202,16 +201,20 @@ def is_synthetic(root: Path) -> bool:
     return (root / SYNTHETIC_MARK).is_file()
 
 
-def _prepare_one(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict[str, Any]) -> Outcome:
+def _prepare_one(
+    root: Path, out: Path, target: np.ndarray, clip: ClipConfig, storing: Storing, row: dict[str, Any]
+) -> Outcome:
     """Align and store one video, frame by frame, unless it is there; whatever is wrong with it becomes its reason."""
     try:
         there = finished_by_contents(root, out, row, clip.crop)
-        return there or Outcome(_made(root, out, target, clip, row), made=True)
+        return there or Outcome(_made(root, out, target, clip, storing, row), made=True)
     except Exception as error:
         return Outcome(row, reason=reason_of(error))
 
 
-def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict[str, Any]) -> dict[str, Any]:
+def _made(
+    root: Path, out: Path, target: np.ndarray, clip: ClipConfig, storing: Storing, row: dict[str, Any]
+) -> dict[str, Any]:
     places = source_files(root, out, row)
     if not is_there(places["video"]):
         raise TddError(f"{places['video']} {why_missing(places['video'])}; copy it there.")
@@ -236,8 +239,9 @@ def _made(root: Path, out: Path, target: np.ndarray, clip: ClipConfig, row: dict
         return watch.columns() | said | (speech.columns() if cut else {})
 
     cut = not row["label"] and not needed  # what stage 1 may hear, and is not cut already
-    crops, sound = face_crops(video, points, target, clip, watch.see), video.sound(needed=needed)
-    return write_clip(out, row | facts, speech.frames(crops), speech.sound(sound), measured)
+    crops = islice(face_crops(video, points, target, clip, watch.see), storing.limit(row))
+    sound = video.sound(needed=needed)
+    return write_clip(out, row | facts, speech.frames(crops), speech.sound(sound), measured, storing.compact)
 
 
 def _killed(row: dict[str, Any]) -> Outcome:
@@ -340,10 +344,3 @@ def _middle_shape(root: Path, out: Path, row: dict[str, Any]) -> np.ndarray | No
             return np.asarray(points[len(points) // 2], np.float32)
     except Exception:
         return None  # reported for its own video in quarantine.csv
-
-
-def _stored_bytes(root: Path, out: Path, row: dict[str, Any], crop: int) -> int:
-    """Bytes that one video will take, from the length of its landmarks or, failing that, what is typical."""
-    frames = count_frames(landmark_file(root, out, row)) or TYPICAL_FRAMES.get(row["dataset"], OTHER_FRAMES)
-    sound = 2 * SAMPLES_PER_FRAME if row["audio"] else 0
-    return frames * (crop * crop * 3 + sound)
