@@ -274,6 +274,10 @@ EVALUATION_FINDINGS = ("drop_last_clips", "short_celeb_list")
 """The findings that stage 1 depends on, and those that change nothing but which clips are scored."""
 
 
+TENSORBOARD, WANDB = "tensorboard", "wandb"
+LOGGERS = (TENSORBOARD, WANDB)
+
+
 @dataclass(frozen=True)
 class MachineConfig:
     """Where and how fast, never what: no field here may change a result beyond rounding, and precision alone that."""
@@ -288,6 +292,11 @@ class MachineConfig:
     workers: int = setting(4, OURS, "Loader processes per device; 0 loads in the training process.")
     threads: int = setting(0, OURS, "Torch threads per device; 0 leaves torch's own choice.")
     checkpoint_epochs: int = setting(1, OURS, "Epochs between resume points.")
+    loggers: tuple[str, ...] = setting(
+        (), OURS,
+        "What is told of each epoch beside the run's history.csv: ``tensorboard``, ``wandb`` (Weights & Biases), "
+        "extras of the package with the same names.",
+    )  # fmt: skip
 
 
 _MACHINE = tuple(f"machine.{f.name}" for f in fields(MachineConfig) if f.name != "precision")
@@ -395,6 +404,8 @@ class Recipe:
             "bf16-mixed and 16-mixed keep weights in single precision",
             self.name,
         )
+        for name in self.machine.loggers:
+            _require(name in LOGGERS, f"machine.loggers are {' and '.join(LOGGERS)}, not '{name}'", self.name)
         for chance in ("flip", "grayscale", "erase", "time_mask_stage2"):
             _require(0 <= getattr(noise, chance) <= 1, f"noise.{chance} is a probability", self.name)
 

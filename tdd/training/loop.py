@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,16 +20,14 @@ from tdd.config import OptimiserConfig, Recipe, Stage1Config, Stage2Config, over
 from tdd.data.loading import on_device
 from tdd.data.store import LABELS
 from tdd.errors import TddError
-from tdd.machine.files import remove_partials, write_atomically
+from tdd.machine.files import remove_partials
 from tdd.machine.ranks import gathered, leads, world
 from tdd.training.batch_norm import synchronise
 from tdd.training.devices import make_fabric, require_same_point, require_same_run
+from tdd.training.loggers import Loggers, write_history
 from tdd.training.memory import first_clips, parts_that_fit, peak_bytes
 from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME, identity_of, load_point, save_point
-
-HISTORY = "history.jsonl"
-"""In a run's folder: one line an epoch, while it trains; the record holds the same when it is finished."""
 
 NAMED = 8
 """Clips of a batch that are named where its loss is not finite."""
@@ -89,6 +86,7 @@ class Stage(nn.Module):
     """
 
     watch: Watch | None = None
+    loggers: Loggers | None = None
     may_leave_out = False
     """Whether a step may use only a part of the parameters, on all devices alike."""
 
@@ -139,6 +137,8 @@ class Stage(nn.Module):
         found = self.watch.compute() if self.watch else {}
         self.history.append({"epoch": epoch, "lr": rate} | means | found)
         self._sums, self._weights = {}, {}
+        if self.loggers:
+            self.loggers.log(self.history[-1])
         return self.watch.new_warnings(self.history) if self.watch else []
 
 
@@ -171,7 +171,7 @@ def fit(
 
     Raises:
         TddError: the resume point is damaged, or of a run with another seed, data, settings or initial weights; or a
-            loss is not finite; or the processes do not train the same.
+            loss is not finite; or the processes do not train the same; or a logger's package is not installed.
         KeyboardInterrupt: stopped by Ctrl-C.
     """
     machine = recipe.machine
@@ -194,9 +194,8 @@ def fit(
         model.mark_forward_method(method)
     states: dict[str, Any] = {"stage": stage, "optimiser": bare, "schedule": schedule, "scaler": _Scaler(fabric)}
     if point:
-        stage.history = point["history"]
-        for name, holder in states.items():
-            holder.load_state_dict(point[name])
+        _take_up(point, stage, states)
+    stage.loggers = Loggers(machine.loggers if leads() else (), run, len(stage.history))
     steps, parts = len(leader) // config.micro_batches, config.micro_batches
 
     for epoch in takewhile(lambda _: not stage.has_finished(), range(len(stage.history), config.epochs)):
@@ -226,8 +225,15 @@ def fit(
         if leads() and due:
             kept = {name: holder.state_dict() for name, holder in states.items()}
             save_point(run / RESUME, identity, kept | {"history": stage.history})
+    stage.loggers.close()
     if fabric.device.type != "cpu":
         stage.to("cpu")  # what follows decides anew where it computes
+
+
+def _take_up(point: Mapping[str, Any], stage: Stage, states: Mapping[str, Any]) -> None:
+    stage.history = point["history"]
+    for name, holder in states.items():
+        holder.load_state_dict(point[name])
 
 
 @torch.inference_mode()
@@ -241,7 +247,7 @@ def _tell(sentences: Sequence[str], history: Sequence[Mapping[str, float]], run:
     if leads():
         for sentence in sentences:
             logging.getLogger(__name__).warning(sentence)
-        write_atomically(run / HISTORY, "".join(json.dumps(entry) + "\n" for entry in history).encode())
+        write_history(run, history)
 
 
 class _Scaler:

@@ -1,0 +1,93 @@
+"""What a run tells while it trains, epoch by epoch: JSON lines and a table always, other loggers where asked for."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tdd.config import TENSORBOARD, WANDB
+from tdd.errors import TddError
+from tdd.machine.files import write_atomically
+
+HISTORY, TABLE = "history.jsonl", "history.csv"
+"""In a run's folder, while it trains: one line an epoch; the record holds the same when it is finished."""
+
+PROJECT = "tdd"
+"""Of Weights & Biases, where the environment names no other (``WANDB_PROJECT``)."""
+
+Entry = Mapping[str, float]
+"""An epoch: its number from 0, its rate, and what was measured."""
+
+
+def write_history(run: Path, history: Sequence[Entry]) -> None:
+    """Write the epochs so far into the folder of a run, whole, so that a resumed run has each once."""
+    write_atomically(run / HISTORY, "".join(json.dumps(entry) + "\n" for entry in history).encode())
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(name for entry in history for name in entry)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(history)
+    write_atomically(run / TABLE, text.getvalue().encode())
+
+
+class Loggers:
+    """Lightning's loggers of a run; steps are epochs, counted from 1."""
+
+    def __init__(self, names: Sequence[str], run: Path, done: int) -> None:
+        """Open them.
+
+        Args:
+            names: of ``machine.loggers``.
+            run: folder of the run, which they write into.
+            done: epochs that an earlier call finished; what was told of later ones is forgotten.
+
+        Raises:
+            TddError: a package that one of them needs is not installed.
+        """
+        for name in names:
+            if importlib.util.find_spec(name) is None:
+                raise TddError(
+                    f"machine.loggers asks for {name}, which is not installed; pip install 'tdd-deepfake[{name}]', or "
+                    f"leave {name} out."
+                )
+        self._loggers = [BUILDERS[name](run, done) for name in names]
+
+    def log(self, entry: Entry) -> None:
+        """Tell an epoch, and see that it is written."""
+        values = {name: value for name, value in entry.items() if name != "epoch"}
+        for logger in self._loggers:
+            logger.log_metrics(values, step=int(entry["epoch"]) + 1)
+            logger.save()
+
+    def close(self) -> None:
+        """The run is finished."""
+        for logger in self._loggers:
+            logger.finalize("success")
+            finish = getattr(getattr(logger, "experiment", None), "finish", None)
+            if finish:  # of Weights & Biases, for which the next run of this process would be the same one
+                finish()
+
+
+def _tensorboard(run: Path, done: int) -> Any:
+    from lightning.fabric.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(run, name=TENSORBOARD, version="", purge_step=done + 1)
+
+
+def _wandb(run: Path, _done: int) -> Any:
+    from lightning.pytorch.loggers import WandbLogger
+
+    # The same folder is the same run there, also when it goes on after a stop.
+    own = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
+    project = os.environ.get("WANDB_PROJECT", PROJECT)
+    return WandbLogger(name=run.name, save_dir=run, id=own, project=project, resume="allow")
+
+
+BUILDERS: dict[str, Callable[[Path, int], Any]] = {TENSORBOARD: _tensorboard, WANDB: _wandb}
+"""Name of a logger, which is its package's, to what opens it."""
