@@ -40,7 +40,9 @@ from tdd.data.clips import EpochBatches, PretrainingClips, loader
 from tdd.data.loading import on_device
 from tdd.data.store import ClipStore
 from tdd.detect import Detection, detect, training_clips
+from tdd.errors import TddError
 from tdd.machine.files import write_json
+from tdd.machine.launch import require_devices
 from tdd.models import build_backbone
 from tdd.models.backbones.csn import grouped, three_taps
 from tdd.pretrain import Pretraining, pretrain
@@ -428,6 +430,87 @@ def compiled(bench: Bench) -> dict[str, Any]:
     return found
 
 
+def switches(bench: Bench) -> dict[str, Any]:
+    """A step of each backbone with one switch at a time, ms: TF32, cuDNN's autotuning, channels last in 3-D."""
+    found: dict[str, Any] = {}
+    for backbone, count in (("cnn_gru_attention", 32), ("csn", 16))[: 1 if bench.small else 2]:
+        if seconds_left(bench) < 20 and not bench.small:
+            found[backbone] = "skipped: too little time left"
+            continue
+        video = clips_of(bench, 2 if bench.small else count)
+        last = video.contiguous(memory_format=torch.channels_last_3d)
+        network, row = build_backbone(backbone).to(bench.device).train(), {}
+        for way, name, autotune, given in (
+            ("fp32", "fp32", False, video), ("TF32", "tf32", False, video), ("bf16", "bf16", False, video),
+            ("bf16, autotuned", "bf16", True, video), ("bf16, channels last", "bf16", False, last),
+        ):  # fmt: skip
+
+            def step(network: nn.Module = network, given: Tensor = given) -> None:
+                network.zero_grad(set_to_none=True)
+                network(given).float().square().mean().backward()
+
+            before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, autotune
+            try:
+                with precision(name, bench.device):
+                    row[way] = round(1e3 * bench.seconds(step, 1 if bench.small else 4, 0 if bench.small else 2), 1)
+            finally:
+                torch.backends.cudnn.benchmark = before
+        found[backbone] = row
+        del network, video, last
+    return found
+
+
+def compiled_optimiser(bench: Bench) -> dict[str, Any]:
+    """One step of our AdamP as it is and under torch.compile, ms, and the seconds that compiling takes."""
+    found: dict[str, Any] = {}
+    for backbone in ("cnn_gru_attention",) if bench.small else BACKBONES:
+        parameters = list(build_backbone(backbone).to(bench.device).parameters())
+        for parameter in parameters:
+            parameter.grad = torch.randn_like(parameter) * 1e-3
+        optimiser = OwnAdamP(parameters, lr=1e-4, weight_decay=1e-2)
+        plain = bench.seconds(optimiser.step, 5)
+        start = time.monotonic()
+        step = torch.compile(optimiser.step)
+        step()
+        bench.sync()
+        row = {"plain_ms": 1e3 * plain, "compiling_s": time.monotonic() - start}
+        row["compiled_ms"] = 1e3 * bench.seconds(step, 5)
+        found[backbone] = {name: round(value, 2) for name, value in row.items()}
+    return found
+
+
+LRW_CLIPS, FACEFORENSICS_PAIRS = 488_763, 720
+"""Training clips of LRW; training videos of each method of FaceForensics++, and its reals."""
+
+
+def projection(bench: Bench) -> dict[str, Any]:
+    """Hours of the whole table with recipe ``paper`` on this card, from the steps measured; validation left out."""
+    measured = bench.results.get("stages", {})
+    recipe, found, total = load_recipe("paper"), {}, 0.0
+    labelled = FACEFORENSICS_PAIRS * (4 + recipe.stage2.real_repeats)
+    steps = {
+        "stage1": recipe.stage1.epochs * (LRW_CLIPS // recipe.stage1.batch_size),
+        "stage2": recipe.stage2.epochs * (labelled // recipe.stage2.batch_size),
+    }
+    for backbone in BACKBONES:
+        if backbone not in measured:
+            continue
+        hours = {stage: steps[stage] * measured[backbone][stage]["step_s"] / 3600 for stage in steps}
+        runs = sum(row.backbone == backbone for row in ROWS)
+        total += hours["stage1"] + runs * hours["stage2"]
+        found[backbone] = {name: round(value, 2) for name, value in hours.items()} | {"stage2_runs": runs}
+    return found | {"hours": round(total, 1), "complete": len(found) == len(BACKBONES), "steps": steps}
+
+
+def one_card(_bench: Bench) -> dict[str, str]:
+    """What is said where two processes are to share one card."""
+    try:
+        require_devices(2, ["0"])
+    except TddError as error:
+        return {"two processes": str(error)}
+    return {"two processes": "not refused"}
+
+
 def seconds_left(bench: Bench) -> float:
     """Seconds until the deadline."""
     return bench.deadline - time.monotonic()
@@ -468,6 +551,10 @@ def main() -> None:
             "networks": (networks, 30),
             "depthwise": (depthwise, 20),
             "layouts": (layouts, 20),
+            "projection": (projection, 0),
+            "one_card": (one_card, 0),
+            "switches": (switches, 30),
+            "compiled_optimiser": (compiled_optimiser, 40),
             "compiled": (compiled, 60),
         }
         for name, (work, least) in plan.items():
