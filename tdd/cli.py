@@ -47,21 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_workers(demo)
     demo.set_defaults(run=commands.demo, resumes=True)
 
-    synth = parsers.add_parser("synth", help="write the synthetic benchmark as the data sets' owners ship theirs")
-    synth.add_argument("--size", default="demo", help="tiny, demo, study or full")
-    synth.add_argument("--out", type=Path, required=True, help="folder that gets the trees")
-    synth.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
-    synth.add_argument("--strength", type=float, default=1.0, help="of the forgeries' artefacts; 0 leaves none")
-    synth.add_argument("--language", default="en", help="en or ko")
-    synth.add_argument(
-        "--half-forged",
-        type=int,
-        metavar="N",
-        help="instead, a test set of N videos that are forged in parts, and their reals, laid out as LAV-DF",
-    )
-    _add_workers(synth)
-    synth.set_defaults(run=commands.synth, resumes=True)
-
+    _add_synth(parsers)
     _add_prepare(parsers)
 
     inspect = parsers.add_parser("inspect", help="pictures of a clip store: faces, landmarks, sizes, lengths")
@@ -102,6 +88,23 @@ def build_parser() -> argparse.ArgumentParser:
     power.add_argument("--reference", metavar="ROW", help="all rows against this one (default: as stated beforehand)")
     power.set_defaults(run=commands.power)
     return parser
+
+
+def _add_synth(parsers: Any) -> None:
+    synth = parsers.add_parser("synth", help="write the synthetic benchmark as the data sets' owners ship theirs")
+    synth.add_argument("--size", default="demo", help="tiny, demo, study or full")
+    synth.add_argument("--out", type=Path, required=True, help="folder that gets the trees")
+    synth.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
+    synth.add_argument("--strength", type=float, default=1.0, help="of the forgeries' artefacts; 0 leaves none")
+    synth.add_argument("--language", default="en", help="en or ko")
+    synth.add_argument(
+        "--half-forged",
+        type=int,
+        metavar="N",
+        help="instead, a test set of N videos that are forged in parts, and their reals, laid out as LAV-DF",
+    )
+    _add_workers(synth)
+    synth.set_defaults(run=commands.synth, resumes=True)
 
 
 def _add_prepare(parsers: Any) -> None:

@@ -217,12 +217,10 @@ def fit(
                 raise TddError(_too_large(model, fabric, batch, recipe, config)) from error
             if report and (index + 1) % parts == 0:
                 report(epoch * steps + (index + 1) // parts, config.epochs * steps)
-        if validation is not None:
-            stage.eval()
-            _validate(model, validation, fabric)
+        _validate(model, validation, fabric)
         _tell(stage.close_epoch(epoch, bare.param_groups[0]["lr"]), stage.history, run)
-        due = (epoch + 1) % machine.checkpoint_epochs == 0 or epoch + 1 == config.epochs or stage.has_finished()
-        if leads() and due:
+        last = epoch + 1 == config.epochs or stage.has_finished()
+        if leads() and (last or (epoch + 1) % machine.checkpoint_epochs == 0):
             kept = {name: holder.state_dict() for name, holder in states.items()}
             save_point(run / RESUME, identity, kept | {"history": stage.history})
     stage.loggers.close()
@@ -237,7 +235,10 @@ def _take_up(point: Mapping[str, Any], stage: Stage, states: Mapping[str, Any]) 
 
 
 @torch.inference_mode()
-def _validate(model: Any, validation: Any, fabric: Fabric) -> None:
+def _validate(model: Any, validation: Any | None, fabric: Fabric) -> None:
+    if validation is None:
+        return
+    model.eval()
     for batch in on_device(validation, fabric.device):
         model.validation_step(batch)
 
