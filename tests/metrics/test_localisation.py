@@ -178,7 +178,14 @@ def test_proposals_of_clips_end_to_end():
     found = clip_proposals([0, 1, 2, 3], [1, 2, 3, 4], [-2, -1.5, 2, 1])
     spans = [tuple(map(float, span)) for span in found.spans]
     assert spans == [(2, 4), (2, 3), (1, 4), (0, 4)]
-    assert found.scores == pytest.approx([1.5 + 1.75, 2 + 2.5 / 3, 0.5 + 2, 0], abs=1e-6)
+    # Contrasts 3.25, 2.83, 2.5 and 0; each less by its overlap with those before it: 1/2, then 2/3 and 1/3.
+    assert found.scores == pytest.approx([3.25, (2 + 2.5 / 3) / 2, 2.5 * (1 - 2 / 3) * (1 - 1 / 3), 0], abs=1e-6)
+
+
+def test_two_parts_apart_both_stand_out():
+    """Each is held against what lies below both, not against the other."""
+    found = clip_proposals(range(5), range(1, 6), [0, 4, 0, 4, 0])
+    assert found.spans.tolist()[:2] == [[1, 2], [3, 4]] and found.scores.tolist()[:2] == [4, 4]
 
 
 def test_a_constant_score_proposes_the_whole_video_alone():
@@ -190,7 +197,8 @@ def test_overlapping_clips_share_their_instants():
     # 0-1: 0; 1-2: mean of 0 and 4; 2-3: 4
     found = clip_proposals([0, 1], [2, 3], [0, 4])
     assert {tuple(map(float, span)) for span in found.spans} == {(2, 3), (1, 3), (0, 3)}
-    assert dict(zip([tuple(map(float, s)) for s in found.spans], found.scores, strict=True))[(1, 3)] == 3.0
+    # 4 - 1 and 3 - 0 of contrast: tied, so the earlier comes first, and the other overlaps it by a half.
+    assert found.spans.tolist() == [[1, 3], [2, 3], [0, 3]] and found.scores.tolist() == [3, 1.5, 0]
 
 
 def test_time_that_no_clip_covers_ends_a_run():
@@ -222,6 +230,7 @@ def test_proposals_are_runs_and_none_is_left_out(logits):
             if all(beside < inner for beside in around):
                 wanted.add((low, high))
     assert {tuple(map(int, span)) for span in found.spans} == wanted
+    assert (found.scores >= 0).all()
     assert (np.diff(found.scores) <= 0).all() and len(wanted) <= len(logits)
 
 
