@@ -13,7 +13,16 @@ from tdd.data.clips import frames_spanned, usable
 from tdd.data.clock import FPS
 from tdd.data.store import MOST_FRAMES, ClipStore
 from tdd.errors import TddError
-from tdd.names import CELEB_DF, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, IDENTITIES, LRW, MADE_FROM, REALS_OF
+from tdd.names import (
+    CELEB_DF,
+    FACEFORENSICS_FAMILY,
+    FAKE_SOUND_ALONE,
+    IDENTITIES,
+    LRW,
+    MADE_FROM,
+    REALS_OF,
+    SEGMENTS,
+)
 
 NOT_IN_SHORT_CELEB_LIST = (f"{CELEB_DF}/YouTube-real/00275", f"{CELEB_DF}/Celeb-real/id39_0005")
 """Reals of the official test list that RealForensics' own list omits (finding A7)."""
@@ -87,7 +96,8 @@ def evaluation_clips(store: ClipStore, recipe: Recipe, protocol: Protocol = PAPE
 
     Returns:
         one row a clip: ``video_id``, ``dataset``, ``method``, ``label``, ``split``, ``identities`` (who is seen, then
-        whose face or motion was put in), ``made_from`` (the real of a fake, where lists name it), ``start`` (frame).
+        whose face or motion was put in), ``made_from`` (the real of a fake, where lists name it), ``start`` (frame);
+        and ``segments`` where the store names forged parts.
 
     Raises:
         TddError: the store has no test video of a data set or method that is asked for, none that is long enough, or
@@ -213,8 +223,10 @@ def _clips(table: pd.DataFrame, recipe: Recipe, protocol: Protocol) -> pd.DataFr
     table = usable(table.assign(frames=used), recipe, protocol.frame_step)
     span = frames_spanned(recipe.clip, protocol.frame_step)
     starts = table["frames"].map(lambda n: clip_starts(int(n), span, protocol.clip_stride))
+    known = SEGMENTS in table and table[SEGMENTS].fillna("").ne("").any()
+    chosen = table[[*LOGIT_COLUMNS, *([SEGMENTS] if known else [])]].assign(start=starts)
     # explode leaves Python objects, hence astype.
-    return table[LOGIT_COLUMNS].assign(start=starts).explode("start", ignore_index=True).astype({"start": int})
+    return chosen.explode("start", ignore_index=True).astype({"start": int})
 
 
 def _without_partial_batches(clips: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
