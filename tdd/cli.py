@@ -53,6 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
     inspect = parsers.add_parser("inspect", help="pictures of a clip store: faces, landmarks, sizes, lengths")
     inspect.add_argument("store", type=Path, metavar="STORE", help="folder of the clip store")
     inspect.add_argument("--root", type=Path, help="data root; draws the frames with their landmarks, too")
+    inspect.add_argument(
+        "--against", type=Path, metavar="STORE", help="say how its crops differ from the training videos of this store"
+    )
     inspect.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     inspect.set_defaults(run=commands.inspect)
 

@@ -14,6 +14,7 @@ from tdd.machine.console import legible
 
 if TYPE_CHECKING:
     from tdd.config import Recipe
+    from tdd.data.store import ClipStore
     from tdd.evaluation.predict import VideoScorer
     from tdd.machine.cluster import RayCluster
 
@@ -102,6 +103,24 @@ def inspect(args: argparse.Namespace, console: Console) -> None:
         console.print(path)
     for sentence in crop_warnings(store.index):
         console.print(f"Warning: {sentence}")
+    if args.against:
+        _compare_crops(store, ClipStore(args.against), args.out, console)
+
+
+def _compare_crops(store: ClipStore, other: ClipStore, out: Path, console: Console) -> None:
+    """Say how the crops of a store differ from those of another, and draw both."""
+    from tdd.evaluation.likeness import against
+    from tdd.evaluation.sanity import CROPS_PICTURE, checks_text
+    from tdd.machine.files import disk_errors_told
+    from tdd.plots.likeness import draw_crops
+
+    compared = against(store, other, CROPS_PICTURE)
+    checks = [check.to_dict() for check in compared.checks]
+    with disk_errors_told(out):
+        draw_crops(store, compared.groups, out / CROPS_PICTURE, None, checks, (other, compared.training))
+    console.print(out / CROPS_PICTURE)
+    for sentence in checks_text(checks):
+        console.print(legible(sentence))
 
 
 def check_data(args: argparse.Namespace, console: Console) -> int:
@@ -216,13 +235,20 @@ def evaluate(args: argparse.Namespace, console: Console) -> None:
     from tdd.evaluation.evaluate import evaluate_checkpoint
     from tdd.evaluation.selection import Protocol
     from tdd.evaluation.texts import evaluation_text
+    from tdd.machine.files import disk_errors_told
     from tdd.machine.progress import step
+    from tdd.plots.evaluation import draw_evaluation
     from tdd.weights.shipped import find_weights
 
     protocol = Protocol(tuple(args.datasets), tuple(args.methods), args.whole_video, args.clip_stride, args.frame_step)
+    store = ClipStore(args.store)
     with step("Scoring the test videos", console, "clips") as progress:
-        record = evaluate_checkpoint(find_weights(args.checkpoint), ClipStore(args.store), args.out, protocol, progress)
+        record = evaluate_checkpoint(find_weights(args.checkpoint), store, args.out, protocol, progress)
     console.print(evaluation_text(record))
+    with disk_errors_told(args.out):
+        pictures = draw_evaluation(record, store, args.out, protocol)
+    for path in pictures:
+        console.print(path)
 
 
 def robustness(args: argparse.Namespace, console: Console) -> None:
@@ -362,6 +388,7 @@ def report(args: argparse.Namespace, console: Console) -> None:
     from tdd.plots import draw_figures
     from tdd.records.results import find_studies, made_with, require_row
     from tdd.records.summary import write_summary
+    from tdd.report.localisation import write_localisation
     from tdd.report.write import write_report
 
     places = find_studies(args.folder)
@@ -373,7 +400,10 @@ def report(args: argparse.Namespace, console: Console) -> None:
         report = write_report(place, out / tables, args.reference)
         console.print(f"{report.study.title}: {place}")
         console.print(report.to_text())
-        for path in (*report.files, *draw_figures(place, out / figures, args.store, args.reference)):
+        when, more = write_localisation(report.study, out / tables, {row.id: row.label for row in report.rows})
+        if when:
+            console.print(when)
+        for path in (*report.files, *more, *draw_figures(place, out / figures, args.store, args.reference)):
             console.print(path)
     if args.summary:
         write_summary(args.folder, args.summary)

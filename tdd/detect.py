@@ -37,6 +37,7 @@ from tdd.data.speech import talking_faces
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
+from tdd.evaluation.likeness import kept, look_at, training_rows
 from tdd.evaluation.selection import evaluation_clips, listed_test_videos, seen_videos, validation_clips
 from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
 from tdd.machine.files import sha256
@@ -389,19 +390,20 @@ def detect(
         stage.auxiliary.measure_positions(_clean_reals(store, recipe))
     fit(stage, clips.loaders, validation, recipe.stage2, recipe, run, report)
 
-    kept = calibration_of(stage.detector, store, recipe)
-    metrics, kept = write_scores(stage.detector, store, recipe, run, kept)
+    scored = write_scores(stage.detector, store, recipe, run, calibration_of(stage.detector, store, recipe))
 
     def publish() -> dict[str, Any]:
         parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
-        info = weights_info(recipe, seed, metrics, store.fingerprint, bool(store.plan["synthetic"]))
-        info["calibration"] = kept
+        info = weights_info(recipe, seed, scored.metrics, store.fingerprint, bool(store.plan["synthetic"]))
+        crops = kept(look_at(store, training_rows(store.index, recipe.stage2.methods)))
+        info |= {"calibration": scored.calibration, "crops": crops}
         export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))
         Record(
             kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
             data=store.identity() | {"clips": clips.clips, "logit_shift": clips.shift},
             listed=listed_test_videos(store, recipe),
-            history=stage.history, metrics=metrics, row=row.describe(), calibration=kept,
+            history=stage.history, metrics=scored.metrics, row=row.describe(), calibration=scored.calibration,
+            localisation=scored.localisation, crops=crops,
             checks=[_plateau_check(row, stage.history, clips.fakes)],
             machine=machine_of(recipe.machine), **clock.read(),
         ).write(run)  # fmt: skip
@@ -435,17 +437,18 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
     weights = import_weights(trained, STAGE2, row.backbone)
-    detector, kept = load_detector(weights)[0], weights.info.get("calibration") or {}
+    detector, calibration = load_detector(weights)[0], weights.info.get("calibration") or {}
     if recipe.machine.threads:
         torch.set_num_threads(recipe.machine.threads)
-    metrics, kept = write_scores(detector, store, recipe, run, kept)
+    scored = write_scores(detector, store, recipe, run, calibration)
 
     def publish() -> dict[str, Any]:
         Record(
             kind=EVALUATION, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-            data=store.identity() | {"weights": sha256(trained / WEIGHTS)}, history=[], metrics=metrics,
-            listed=listed_test_videos(store, recipe),
-            row=row.describe(), calibration=kept, machine=machine_of(recipe.machine), **clock.read(),
+            data=store.identity() | {"weights": sha256(trained / WEIGHTS)}, history=[],
+            metrics=scored.metrics, listed=listed_test_videos(store, recipe), localisation=scored.localisation,
+            crops=weights.info.get("crops") or {},
+            row=row.describe(), calibration=scored.calibration, machine=machine_of(recipe.machine), **clock.read(),
         ).write(run)  # fmt: skip
         return read_record(run) or {}
 

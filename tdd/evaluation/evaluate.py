@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from tdd.data.clips import ScoredClips, in_order, loader, on_gpu
 from tdd.data.loading import on_device
 from tdd.data.store import LABELS, SIZES, ClipStore
 from tdd.errors import TddError
+from tdd.evaluation.localisation import localise
+from tdd.evaluation.sanity import sanity_checks
 from tdd.evaluation.selection import (
     PAPER_PROTOCOL,
     Protocol,
@@ -67,6 +69,17 @@ LOW_FPR = 0.1
 
 FPR = 0.05
 """False positive rate at which the true positive rate is read off."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a record keeps of scores: metrics by method, calibration, and localisation by data set."""
+
+    metrics: dict[str, Any]
+    calibration: dict[str, Any]
+    """With its false positives on each test set."""
+    localisation: dict[str, Any]
+    """See :func:`tdd.evaluation.localisation.localise`; empty where no video names its forged parts."""
 
 
 @torch.inference_mode()
@@ -197,9 +210,7 @@ def to_scoring_device(detector: nn.Module, recipe: Recipe) -> nn.Module:
     return detector.to("cuda" if on_gpu(recipe.machine) else "cpu")
 
 
-def write_scores(
-    detector: nn.Module, store: ClipStore, recipe: Recipe, run: Path, kept: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def write_scores(detector: nn.Module, store: ClipStore, recipe: Recipe, run: Path, kept: Mapping[str, Any]) -> Scored:
     """Score all test videos by the paper's protocol and write ``clip_logits.csv``.
 
     Args:
@@ -208,15 +219,13 @@ def write_scores(
         recipe: of the detector.
         run: folder for the clip logits.
         kept: the detector's calibration, as :func:`tdd.metrics.kept_calibration.calibrate` gives it.
-
-    Returns:
-        the metrics by method, and the calibration with its false positives on each test set.
     """
     detector = to_scoring_device(detector, recipe)
     logits, metrics = score_test_videos(detector, store, recipe, calibration=known_calibration(kept))
     if leads():
         write_logits(logits, run)
-    return metrics, with_false_positives(kept, video_scores(logits))
+    calibration = with_false_positives(kept, video_scores(logits))
+    return Scored(metrics, calibration, localise(logits, store, recipe, PAPER_PROTOCOL))
 
 
 def write_logits(logits: pd.DataFrame, run: Path) -> None:
@@ -263,11 +272,13 @@ def evaluate_checkpoint(
     )
     write_logits(logits, out)
     videos = video_scores(logits)
+    datasets = dataset_metrics(videos, calibration)
     Record(
         kind="evaluation", name=out.name, seed=weights.info.get("seed"), synthetic=bool(store.plan["synthetic"]),
         recipe=recipe.to_dict(), data=data, history=[], metrics=metrics, row={"backbone": weights.backbone},
-        datasets=dataset_metrics(videos, calibration), calibration=with_false_positives(kept, videos),
-        listed=listed_test_videos(store, recipe, protocol),
+        datasets=datasets, calibration=with_false_positives(kept, videos),
+        listed=listed_test_videos(store, recipe, protocol), localisation=localise(logits, store, recipe, protocol),
+        checks=sanity_checks(weights, store, videos, datasets, str(checkpoint)), crops=weights.info.get("crops") or {},
         machine=machine_of(recipe.machine), **clock.read(),
     ).write(out)  # fmt: skip
     return read_record(out) or {}

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from tdd.evaluation.evaluate import FPR, LOW_FPR
+from tdd.evaluation.localisation import localisation_lines, localisation_notes
 from tdd.evaluation.perturb import BLOCK_UNIT, CORRUPTIONS
+from tdd.evaluation.sanity import sanity_lines
 from tdd.evaluation.selection import Protocol
 from tdd.metrics.kept_calibration import THRESHOLD, calibration_text, false_positives_text, known_calibration
 from tdd.names import FACEFORENSICS, FACEFORENSICS_FAMILY, FAKE_SOUND_ALONE, LEADING_SILENCE, silence_warning
@@ -46,7 +48,8 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     rule = "─" * len(line(head))
     body = [line(row) for row in rows]
     lines = [line(head), rule, *body[: len(methods)], rule, *body[len(methods) :], ""]
-    for sentence in evaluation_notes(record):
+    lines += localisation_lines(record.get("localisation") or {})
+    for sentence in (*sanity_lines(record), *evaluation_notes(record)):
         lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
     return "\n".join(lines)
 
@@ -77,6 +80,7 @@ def evaluation_notes(record: Mapping[str, Any]) -> list[str]:
     if any("own_real" in values for values in record["metrics"].values()):
         said.append("Own: how often a fake scores above the very real that it was made from; a tie counts one half.")
     said.append(_over(record))
+    said += localisation_notes(record.get("localisation") or {})
     kept = record["calibration"]
     said.append(f"Calibration: {calibration_text(kept)}.")
     # A threshold is right, if at all, where it was found.

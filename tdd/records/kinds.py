@@ -26,6 +26,8 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "row": (dict, type(None)),
     "checks": (list,),
     "datasets": (dict,),
+    "localisation": (dict,),
+    "crops": (dict,),
     "machine": (dict,),
     "code": (dict,),
     "packages": (dict,),

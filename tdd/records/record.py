@@ -90,6 +90,14 @@ class Record:
     calibration: dict[str, Any] = field(default_factory=dict)
     """What turned logits into chances: see :func:`tdd.metrics.kept_calibration.calibrate`; empty where nothing did."""
 
+    localisation: dict[str, Any] = field(default_factory=dict)
+    """When videos are forged, by data set: see :func:`tdd.evaluation.localisation.localise`; empty where no forged part
+    is known."""
+
+    crops: dict[str, Any] = field(default_factory=dict)
+    """What the crops looked like that the detector was trained on: see :func:`tdd.evaluation.likeness.kept`; empty
+    where that is not known."""
+
     def write(self, run: Path) -> None:
         """Publish the record: its presence says that the run is finished."""
         write_json(run / RECORD, {"schema": SCHEMA} | asdict(self) | provenance())
