@@ -12,7 +12,9 @@ Limits, each from something:
   in the paper's recipe (:class:`tdd.config.ClipConfig`), so that a detector has seen such shifts and no larger ones. A
   face that is larger by a fifteenth moves its edge as far.
 - Likeness: laid over each other as well as size and place allow, the mean picture of training has to explain half of
-  the variance of the new one (correlation 0.71). That is asked only where it explains half of its own halves.
+  the variance of the new one (correlation 0.71). That is asked only where it would explain half of that of as many
+  other training videos. Size and place are asked only where either mean picture would correlate by 0.9 with that of as
+  many others: with a dozen people it does not, and sizes of honest crops then differ by up to a tenth.
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ BEYOND = 0.5
 EXPLAINED = 0.5
 """Share of the variance of a mean picture that another has to explain."""
 
+SETTLED = 0.9
+"""Agreement from which a mean picture tells size and place."""
+
 _DEFAULT = ClipConfig()
 _FINE = 2 * SIDE
 _SURROUNDINGS = 10
@@ -80,7 +85,8 @@ class Crops:
         crop: their side, px.
         videos: one row a video, with those columns of ``NUMBERS`` that are known.
         picture: mean of all, RGB, shape (SIDE, SIDE, 3), grey levels.
-        agreement: correlation of the mean pictures of both halves of the videos; 0 where there are no two.
+        agreement: correlation of the mean picture with that of as many other videos, as the halves of these tell it; 0
+            where there are no two.
     """
 
     crop: int
@@ -124,9 +130,16 @@ def look_at(store: ClipStore, rows: pd.DataFrame) -> Crops:
     for name in ("align_residual", "face_px"):
         if name in chosen and chosen[name].notna().any():
             table[name] = chosen[name].astype(float)
-    halves = [np.mean(pictures[part::2], axis=0) for part in (0, 1)] if len(pictures) > 1 else []
-    agreement = _correlation(*halves) if halves else 0.0
-    return Crops(int(store.plan["crop"]), table, np.mean(pictures, axis=0), agreement)
+    return Crops(int(store.plan["crop"]), table, np.mean(pictures, axis=0), _reliability(pictures))
+
+
+def _reliability(pictures: list[np.ndarray]) -> float:
+    """How well a mean picture would correlate with that of as many others: from its halves (Spearman-Brown)."""
+    if len(pictures) < 2:
+        return 0.0
+    halves = [np.mean(pictures[part::2], axis=0) for part in (0, 1)]
+    own = max(0.0, _correlation(*halves))
+    return 2 * own / (1 + own)
 
 
 def _numbers(frames: np.ndarray) -> dict[str, float]:
@@ -291,7 +304,7 @@ def _place_checks(known: Known, new: Crops, name: str, picture: str) -> list[Che
         f"the mean crop of {name} correlates with that of training by {fit.likeness:.2f} at the best size and place, "
         f"and {least:.2f} is asked for (half of the variance): it may show no face, or a turned one; see {picture}",
     )  # fmt: skip
-    if fit.likeness < least:
+    if fit.likeness < least or min(known.agreement, new.agreement) < SETTLED:
         return [like]
     cut = (_DEFAULT.crop - _DEFAULT.view_crop) / _DEFAULT.crop
     apart = math.hypot(fit.right, fit.down)

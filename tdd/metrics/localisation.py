@@ -40,7 +40,7 @@ DRAWS = 500
 """Bootstrap draws of an interval."""
 
 _DIGITS = 9
-"""Of an IoU or a score that count: what rounding makes of equal numbers is no difference."""
+"""Of an IoU, a score or a time (s) that count: what rounding makes of equal numbers is no difference."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ def scored_time(starts: np.ndarray, ends: np.ndarray, logits: np.ndarray) -> tup
     Returns:
         edges of the steps, s, shape (K + 1,); mean logit of the clips that cover each, NaN where none does, shape (K,).
     """
+    # Frame 3 of a clip and frame 28 of another are one instant, which division may write in two ways.
+    starts, ends = np.round(starts, _DIGITS), np.round(ends, _DIGITS)
     edges = np.unique(np.concatenate([starts, ends]))
     if not len(edges):
         return edges, edges

@@ -201,6 +201,13 @@ def test_overlapping_clips_share_their_instants():
     assert found.spans.tolist() == [[1, 3], [2, 3], [0, 3]] and found.scores.tolist() == [3, 1.5, 0]
 
 
+def test_one_instant_is_one_edge_however_it_was_computed():
+    """Clips that meet up to rounding leave no interval between them."""
+    third = 1 / 3
+    found = clip_proposals([0.0, third + 1e-15, 2 * third], [third, 2 * third - 1e-15, 1.0], [0, 2, 1])
+    assert len(found.spans) == 3 and (found.spans[:, 1] - found.spans[:, 0] > 0.3).all()
+
+
 def test_time_that_no_clip_covers_ends_a_run():
     found = clip_proposals([0, 2], [1, 3], [1, 1])
     assert sorted(map(tuple, found.spans.tolist())) == [(0, 1), (2, 3)]
