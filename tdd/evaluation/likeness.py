@@ -32,7 +32,8 @@ import pandas as pd
 from tdd.config import ClipConfig
 from tdd.data.store import ClipStore
 from tdd.errors import TddError
-from tdd.names import FACEFORENSICS, LRW, REAL, SEEN_METHODS
+from tdd.evaluation.selection import real_class
+from tdd.names import LRW, SEEN_METHODS
 from tdd.records.record import Check
 
 VIDEOS = 200
@@ -96,15 +97,16 @@ class Crops:
 
 
 def training_rows(index: pd.DataFrame, methods: Sequence[str] = SEEN_METHODS) -> pd.DataFrame:
-    """The videos of a store that a detector trains on: reals and ``methods`` of FaceForensics++, training split.
+    """The videos of a store that a detector trains on: fakes of ``methods`` and their data sets' reals, training split.
 
     Where there are none, all videos of the training split, or else all; LRW only where there is nothing else.
     """
     faces = index[index["dataset"] != LRW] if (index["dataset"] != LRW).any() else index
     train = faces[faces["split"] == "train"]
     train = train if len(train) else faces
-    own = train[(train["dataset"] == FACEFORENSICS) & train["method"].isin((REAL, *methods))]
-    return own if len(own) else train
+    fakes = train["method"].isin(methods) & (train["label"] == 1)
+    own = [train[fakes], *(real_class(train, str(name)) for name in train.loc[fakes, "dataset"].unique())]
+    return train[train.index.isin(pd.concat(own).index)] if fakes.any() else train
 
 
 def look_at(store: ClipStore, rows: pd.DataFrame) -> Crops:
