@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tdd.metrics import newcombe_interval
 from tdd.records import paper
+from tdd.records.recorded import recorded_study
 from tdd.records.results import LOST, SYNTHETIC_SENTENCE, Study, of_listed
 from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, compared_on, ranking
 
@@ -45,6 +46,11 @@ class Report:
         """Whether the paper has numbers for the rows of this study."""
         return self.study.name in ("table", "ssl-weight")
 
+    @property
+    def beside_recorded(self) -> bool:
+        """Whether the numbers of the recorded study stand beside this study's: those of a demo, which is smaller."""
+        return self.study.name == "table" and self.study.synthetic and self.study.recipe == "demo"
+
     def to_text(self) -> str:
         """Plain columns, at most ``WIDTH`` characters wide, followed by what a reader must know about the numbers."""
         if all(pair.second == self.study.reference for pair in self.contrasts) and self.study.name != "table":
@@ -57,13 +63,27 @@ class Report:
         return "\n".join(lines)
 
     def _paper_columns(self) -> list[str]:
-        """The paper's numbers, this study's, and where the record of each row lies; controls below a rule."""
-        head = ["AUC, %", *("paper" for _ in paper.TEST_SETS), *paper.TEST_SETS, "seen", "record in stage2/"]
-        under = ["", "FaceSh.", "Celeb", *(self.counted(name) for name in paper.TEST_SETS), "mean", ""]
+        """The paper's numbers, this study's, and where the record of each row lies; controls below a rule.
+
+        The recorded study's take the place of the records, which table.md links.
+        """
+        others = ["paper", "study"][: 1 + self.beside_recorded]
+        head = [
+            "AUC, %",
+            *(name for name in others for _ in paper.TEST_SETS),
+            *paper.TEST_SETS,
+            "seen",
+            "record in stage2/",
+        ]
+        short = ["FaceSh.", "Celeb"] * len(others)
+        under = ["", *short, *(self.counted(name) for name in paper.TEST_SETS), "mean", ""]
         body = [self._cells(row) for row in self.rows]
+        if self.beside_recorded:
+            head[-1] = ""
+            body = [[*cells[:-1], ""] for cells in body]
         widths = [max(len(line[i]) for line in [head, under, *body]) for i in range(len(head))]
         # Names of records are cut to what is left, numbers never.
-        widths[-1] = max(8, WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1))
+        widths[-1] = 0 if self.beside_recorded else max(8, WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1))
 
         def line(cells: list[str]) -> str:
             texts = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:-1], widths[1:-1], strict=True))]
@@ -141,6 +161,11 @@ class Report:
             said += self._mixed()
         said += self._lost()
         said += self._seed_sentences()
+        if self.beside_recorded:
+            said.append(
+                f"study: the same rows with up to {recorded_study().seeds} seeds on more test videos (size and recipe "
+                "study), as recorded; it is the one to quote, and the two are never mixed."
+            )
         if self.beside_paper:
             said.append(_paper_sentence())
         said += [f"Note: {note}" for note in self.study.notes]
@@ -229,6 +254,9 @@ class Report:
 
     def _cells(self, row: ResultRow) -> list[str]:
         published = [f"{row.paper[name]:.2f}" if name in row.paper else "–" for name in paper.TEST_SETS]
+        areas = recorded_study().areas if self.beside_recorded else {}
+        study = [f"{areas[row.id, name]:.1f}" if (row.id, name) in areas else "–" for name in paper.TEST_SETS]
+        published += study if self.beside_recorded else []
         ours = [cell_text(row, name, limits=name != SEEN) for name in COLUMNS]
         names = [path.rsplit("/", 1)[-1] for path in row.paths]
         more = f" +{len(names) - 1}" if len(names) > 1 else ""

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.recorded import TARGET, recorded_csv
 from tdd.cli import main
 from tdd.config import load_recipe
 from tdd.errors import TddError
@@ -16,6 +17,7 @@ from tdd.metrics import compare_mean_areas, holm, video_scores
 from tdd.names import LIP_RETIMING, SEEN_METHODS
 from tdd.records import paper
 from tdd.records.plans import STUDIES, TABLE
+from tdd.records.recorded import recorded_study
 from tdd.records.results import SYNTHETIC_SENTENCE, TEST_SETS, find_studies, load_study, on_test_set
 from tdd.records.summary import write_summary
 from tdd.report.formats import _latex
@@ -548,3 +550,22 @@ def test_mixed_runs_behind_a_comparison_are_marked(tmp_path):
     said = " ".join(report.to_text().split())
     assert "† The runs behind 1 of 2 comparisons were made with different precisions" in said
     assert said.count("†") == 5  # three columns, and a sentence for each kind
+
+
+def test_a_demo_shows_the_recorded_study_beside_its_own_numbers_and_no_other_table_does(tmp_path):
+    recorded = recorded_study()
+    for name, more in (("demo", {}), ("paper", {"recipe": "paper"}), ("large", {"recipe": "study"})):
+        study = write_study(tmp_path / name, rows=("csn", "ssl_0.3"), **more)
+        text = write_report(study).to_text()
+        shown = next(line for line in text.splitlines() if line.startswith("CSN (baseline)")).split()
+        areas = [f"{recorded.areas['csn', column]:.1f}" for column in paper.TEST_SETS]
+        assert [shown[6:8] == areas, "  study  " in text.splitlines()[0]] == [name == "demo"] * 2
+        assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_the_recorded_study_is_that_of_the_committed_summary():
+    folder = Path(__file__).parents[2] / "benchmarks/results/2026-11-27-study/table"
+    assert recorded_csv(folder) == TARGET.read_text(encoding="utf-8")
+    assert recorded_study().areas["ssl_0.3", "FaceShifter"] == pytest.approx(
+        result_rows(load_study(folder))[4].cells["FaceShifter"].value, abs=1e-3
+    )
