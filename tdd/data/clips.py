@@ -377,21 +377,34 @@ def pick_words(table: pd.DataFrame, clips: int) -> pd.DataFrame:
     """The first clips of each word, by name, as many of each as make up ``clips`` in all; 0 takes everything.
 
     With LRW's 500 words and 5,000 clips these are the first 10 training clips of each word: the subset ``lrw-5k``.
-    Where no word is known, the first pieces of each video are taken, then the second ones, and so on.
+    Clips without a word are a group of their own: the first piece of each video, then the second ones, and so on.
+    Beside clips with words they get their share of ``clips``, by their number, and what the words leave over.
 
     Raises:
-        TddError: fewer clips wanted than there are words.
+        TddError: fewer clips wanted than there are words, and one more where some clips have none.
     """
     if not clips or clips >= len(table):
         return table
-    words = table["word"].nunique()
-    if not table["word"].ne("").any():
-        ordered = table.sort_values(["video_id", START], ignore_index=True)
-        turn = ordered.groupby("video_id").cumcount()
-        return ordered.loc[turn.sort_values(kind="stable").index[:clips]].sort_values(["video_id", START])
-    if clips < words:
-        raise TddError(f"stage1.clips is {clips}, fewer than the {words} words; ask for at least one clip a word.")
-    return table.sort_values("video_id").groupby("word", sort=True).head(clips // words)
+    worded, wordless = table[table["word"] != ""], table[table["word"] == ""]
+    words, each = worded["word"].nunique(), 0
+    if words:
+        groups = words + (not wordless.empty)
+        if clips < groups:
+            beside = "" if wordless.empty else ", and one of those without a word"
+            raise TddError(
+                f"stage1.clips is {clips}, fewer than the {words} words{beside}; ask for at least one "
+                f"clip a word{beside}."
+            )
+        each = max(1, round(clips * len(worded) / len(table)) // words)
+    named = worded.sort_values("video_id").groupby("word", sort=True).head(each)
+    return named if wordless.empty else pd.concat([named, _in_turn(wordless, clips - len(named))])
+
+
+def _in_turn(pieces: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The first ``count`` pieces, where every video gives one before any gives a second."""
+    ordered = pieces.sort_values(["video_id", START], ignore_index=True)
+    turn = ordered.groupby("video_id").cumcount()
+    return ordered.loc[turn.sort_values(kind="stable").index[:count]].sort_values(["video_id", START])
 
 
 def spread_words(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame:

@@ -185,10 +185,12 @@ def _switched(recipe: Recipe) -> list[Row]:
 def _counts(recipe: Recipe, store: ClipStore) -> list[int]:
     """Numbers of stage-1 clips to try beside the recipe's own: as many of each word, and at least one batch."""
     faces = talking_faces(store.index, recipe.stage1.datasets, "train")
-    every, words = len(faces), max(1, faces["word"].nunique())  # without words there is none to divide by
+    every, named = len(faces), faces["word"] != ""
+    words, wordless = faces.loc[named, "word"].nunique(), not named.all()
     wanted = (*LRW_COUNTS, every) if every > max(LRW_COUNTS) else (*(every // share for share in SHARES), every)
-    # pick_words takes as many of each word, and would give less than other numbers promise.
-    even = {max(words, count // words * words) if count < every else every for count in wanted}
+    # pick_words takes as many of each word; without clips that have none it would give less than other numbers promise.
+    step = 1 if wordless else words
+    even = {max(words + int(wordless), count // step * step) if count < every else every for count in wanted}
     return sorted(
         count for count in even if count >= recipe.stage1.batch_size and count != (recipe.stage1.clips or every)
     )

@@ -190,6 +190,22 @@ def test_pick_words_takes_the_first_of_each():
         pick_words(table, 2)
 
 
+@pytest.mark.parametrize(("clips", "each", "pieces"), [(20, 2, 12), (23, 2, 15), (50, 5, 30), (6, 1, 2), (5, 1, 1)])
+def test_pick_words_gives_clips_without_a_word_their_share_in_turn_over_their_videos(clips, each, pieces):
+    words = [{"word": w, "video_id": f"{w}{i}", "start": -1} for w in "abcd" for i in range(10)]
+    others = [{"word": "", "video_id": f"v{i}", "start": 29 * k} for i in range(6) for k in range(10)]
+    table = pd.DataFrame(words + others)
+    picked = pick_words(table.sample(frac=1, random_state=0), clips)
+    named, wordless = picked[picked["word"] != ""], picked[picked["word"] == ""]
+    assert len(picked) == clips and len(wordless) == pieces
+    assert named["video_id"].tolist() == [f"{w}{i}" for w in "abcd" for i in range(each)]
+    shown = wordless["video_id"].value_counts()
+    assert len(shown) == min(6, pieces) and shown.max() - shown.min() <= 1
+    assert wordless["start"].max() == 29 * ((pieces - 1) // 6)
+    with pytest.raises(TddError, match="4 words, and one of those without a word"):
+        pick_words(table, 4)
+
+
 def test_too_little_data_is_refused(store):
     with pytest.raises(TddError, match="fewer than one batch"):
         EpochBatches(3, 4, 0)

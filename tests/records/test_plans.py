@@ -15,10 +15,10 @@ PAPER, DEMO = load_recipe("paper"), load_recipe("demo")
 
 
 class Store:
-    """As much of a clip store as a plan reads: ``words`` x ``each`` training faces."""
+    """As much of a clip store as a plan reads: ``words`` x ``each`` training faces, and some that say no word."""
 
-    def __init__(self, words, each):
-        self.index = pd.DataFrame({"word": [f"W{i}" for i in range(words)] * each}).assign(
+    def __init__(self, words, each, wordless=0):
+        self.index = pd.DataFrame({"word": [f"W{i}" for i in range(words)] * each + [""] * wordless}).assign(
             dataset="LRW", split="train", audio=True
         )
 
@@ -106,6 +106,7 @@ def test_stage_1_is_shared_where_nothing_that_it_reads_differs(path, value, same
         (Store(60, 10), DEMO, [60, 120, 300]),
         (Store(60, 2), DEMO, [60]),
         (Store(4, 2), DEMO, []),
+        (Store(7, 50, 450), DEMO, [100, 200, 400]),
     ],
 )
 def test_numbers_of_stage_1_clips_follow_what_there_is(store, recipe, counts):
@@ -130,14 +131,6 @@ def test_the_ablation_has_a_row_for_every_other_value_of_a_switch(recipe, names,
     assert shared == {stage1_digest(recipe, PROPOSED.backbone)}
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"stage1.clip": 5}, "no setting 'clip'"),
-        ({"stage1.clips.x": 5}, "'clips' is a value"),
-        ({"stage1.clips": "a"}, "int"),
-    ],
-)
 def test_few_labels_differ_from_the_whole_in_nothing_else():
     rows = {row.id: row for row in plan_study("few-labels", DEMO, LRW).rows}
     for name in ("ssl_0.3", "ssl_0.0", "scratch"):
@@ -148,6 +141,14 @@ def test_few_labels_differ_from_the_whole_in_nothing_else():
         assert stage1_digest(few, "cnn_gru_attention") == stage1_digest(whole, "cnn_gru_attention")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stage1.clip": 5}, "no setting 'clip'"),
+        ({"stage1.clips.x": 5}, "'clips' is a value"),
+        ({"stage1.clips": "a"}, "int"),
+    ],
+)
 def test_overrides_that_no_setting_has_are_refused(changes, words):
     with pytest.raises(TddError, match=words):
         override(PAPER, changes)
