@@ -14,9 +14,9 @@ from tdd.metrics import roc_band, roc_curve
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, row_ink, row_mark, source_note
 from tdd.records import paper
 from tdd.records.plans import BASELINE
-from tdd.records.results import Study, on_test_set
+from tdd.records.results import Study
 from tdd.records.targets import shared_targets
-from tdd.report.table import Cell, ResultRow, result_rows, videos_of
+from tdd.report.table import Cell, ResultRow, class_counts, result_rows, videos_of
 
 LOWEST_FPR = 0.01
 """Where the logarithmic axis begins: fewer than a hundred reals cannot tell much below it."""
@@ -202,8 +202,5 @@ def bars(study: Study) -> str:
 
 
 def _titled(study: Study, name: str) -> str:
-    run = next((run for run in study.runs if run.videos is not None and not run.problem), None)
-    if run is None or run.videos is None:
-        return name
-    labels = on_test_set(run.videos, name)["label"]
-    return f"{name} ({int((labels == 0).sum())} real, {int((labels == 1).sum())} fake)"
+    counts = class_counts(study, name)
+    return f"{name} ({counts[0]} real, {counts[1]} fake)" if counts else name

@@ -199,8 +199,8 @@ def find_studies(folder: Path) -> list[Path]:
 def on_test_set(videos: pd.DataFrame, name: str) -> pd.DataFrame:
     """The test videos behind one column of the table, from the result of :func:`tdd.metrics.video_scores`.
 
-    A method of FaceForensics++ (FaceShifter too) is set against the FaceForensics++ test reals, any other against those
-    of its data set; Celeb-DF-v2 is used whole.
+    A method is set against the test reals of its data set, or of the one that this was made from (``REALS_OF``);
+    Celeb-DF-v2 is used whole. Of a method of the paper that no test video is of, the FaceForensics++ reals are left.
 
     Raises:
         TddError: ``name`` is not one of ``TEST_SETS``, and no method of the test videos.
@@ -211,7 +211,7 @@ def on_test_set(videos: pd.DataFrame, name: str) -> pd.DataFrame:
     fakes = (test["method"] == name) & (test["label"] == 1)
     if name not in TEST_SETS and not fakes.any():
         raise TddError(f"Test set {name!r} is unknown; known are {', '.join((*TEST_SETS, *_other_methods(videos)))}.")
-    sources = {FACEFORENSICS} if name in TEST_SETS else set(test.loc[fakes, "dataset"].replace(REALS_OF))
+    sources = set(test.loc[fakes, "dataset"].replace(REALS_OF)) or {FACEFORENSICS}
     return test[(test["dataset"].isin(sources) & (test["label"] == 0)) | fakes]
 
 
@@ -226,11 +226,15 @@ def _other_methods(videos: pd.DataFrame) -> set[str]:
     return set(fakes["method"]) - set(TEST_SETS)
 
 
+def is_tested_on(run: Run, name: str) -> bool:
+    """Whether :func:`on_test_set` knows a column for a run: the paper's always, others where it has such fakes."""
+    return run.videos is not None and (name in TEST_SETS or name in _other_methods(run.videos))
+
+
 def seen_methods(run: Run) -> tuple[str, ...]:
     """The methods that a run was trained on and tested on, by its record; the paper's where it says nothing."""
     named = run.record.get("recipe", {}).get("stage2", {}).get("methods") or SEEN_METHODS
-    tested = set(TEST_SETS) if run.videos is None else {*TEST_SETS, *_other_methods(run.videos)}
-    return tuple(name for name in named if name in tested)
+    return tuple(name for name in named if (name in TEST_SETS if run.videos is None else is_tested_on(run, name)))
 
 
 def of_listed(found: int, listed: int) -> str:

@@ -13,7 +13,7 @@ from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval, paire
 from tdd.names import LIP_RETIMING
 from tdd.records import paper
 from tdd.records.plans import BASELINE
-from tdd.records.results import TEST_SETS, Run, Study, on_test_set, other_sets, seen_methods
+from tdd.records.results import TEST_SETS, Run, Study, is_tested_on, on_test_set, other_sets, seen_methods
 from tdd.records.targets import own_reals, shared_targets
 
 SEEN = "seen"
@@ -212,16 +212,30 @@ def _result_row(study: Study, name: str, published: paper.PaperRow | None) -> Re
 
 
 def videos_of(run: Run, column: str) -> pd.DataFrame:
-    """The test videos behind a column, all seen methods together for ``SEEN``; empty for a run without scores."""
+    """The test videos behind a column, all seen methods together for ``SEEN``.
+
+    No rows for a run that was not tested on it; no columns either for one without scores.
+    """
     if run.videos is None:
         return pd.DataFrame()
-    if column != SEEN:
-        return on_test_set(run.videos, column)
-    methods = seen_methods(run)
-    if not methods:
-        return pd.DataFrame()
-    parts = pd.concat([on_test_set(run.videos, method) for method in methods])
-    return parts[~parts.index.duplicated()]  # the reals come with every method
+    names = seen_methods(run) if column == SEEN else (column,)
+    parts = [on_test_set(run.videos, name) for name in names if is_tested_on(run, name)]
+    if not parts:
+        return run.videos.iloc[:0]
+    whole = pd.concat(parts)
+    return whole[~whole.index.duplicated()]  # the reals come with every method
+
+
+def class_counts(study: Study, column: str) -> tuple[int, int] | None:
+    """Real and fake test videos behind a column; ``None`` where no run has scores.
+
+    Runs may be tested on different methods: the first one that has both classes tells, else the first.
+    """
+    scored = [run for run in study.runs if run.videos is not None and not run.problem]
+    if not scored:
+        return None
+    labels = max((videos_of(run, column)["label"] for run in scored), key=lambda found: found.nunique())
+    return int((labels == 0).sum()), int((labels == 1).sum())
 
 
 def _cell(runs: Sequence[Run], column: str) -> Cell | None:

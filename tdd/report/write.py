@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from tdd.machine.files import check_writable, write_atomically
 from tdd.records.results import (
     TEST_SETS,
@@ -15,35 +13,27 @@ from tdd.records.results import (
     listed_in,
     load_study,
     made_with,
-    on_test_set,
     other_sets,
     seen_methods,
 )
 from tdd.report.formats import contrasts_frame, to_frame, to_latex, to_markdown
 from tdd.report.report import Report
-from tdd.report.table import SEEN, contrasts, result_rows, videos_of
+from tdd.report.table import SEEN, class_counts, contrasts, result_rows
 
 
 def make_report(study: Study) -> Report:
     """Compute the table of a loaded study."""
-    counts: dict[str, tuple[int, int]] = {}
-    scored = next((run for run in study.runs if run.videos is not None and not run.problem), None)
-    if scored is not None and scored.videos is not None:
-        known = {*TEST_SETS, *scored.videos["method"]}
-        for name in (*TEST_SETS, *(name for name in other_sets(study) if name in known)):
-            labels = on_test_set(scored.videos, name)["label"]
-            counts[name] = int((labels == 0).sum()), int((labels == 1).sum())
-        labels = videos_of(scored, SEEN).get("label", pd.Series(dtype=int))
-        counts[SEEN] = int((labels == 0).sum()), int((labels == 1).sum())
+    columns = (*TEST_SETS, *other_sets(study), SEEN)
+    counts = {name: counts for name in columns if (counts := class_counts(study, name))}
     return Report(study, result_rows(study), counts, contrasts(study), _listed(study), others=other_sets(study))
 
 
 def _listed(study: Study) -> dict[str, tuple[int, int]]:
     """Real and fake test videos on the data sets' lists, by column, as the first run that knows them has it."""
-    known = next((run for run in study.runs if run.record.get("listed") and not run.problem), None)
+    known = [run for run in study.runs if run.record.get("listed") and not run.problem]
     names = (*TEST_SETS, *other_sets(study))
-    found = {name: counts for name in names if known and (counts := listed_in(known, name))}
-    seen = [found[name] for name in (seen_methods(known) if known else ()) if name in found]
+    found = {name: counts for name in names for run in reversed(known) if (counts := listed_in(run, name))}
+    seen = [found[name] for name in (seen_methods(known[0]) if known else ()) if name in found]
     return found | ({SEEN: (seen[0][0], sum(fakes for _, fakes in seen))} if seen else {})
 
 

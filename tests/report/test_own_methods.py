@@ -57,3 +57,55 @@ def test_a_name_that_nothing_has_is_refused_with_those_there_are(tmp_path):
     videos = load_study(own_study(tmp_path)).usable("scratch")[0].videos
     with pytest.raises(TddError, match=r"'soap' is unknown; known are .*swap"):
         on_test_set(videos, "soap")
+
+
+def without(folder, run, *methods):
+    """A run of the study that was not tested on some methods."""
+    path = folder / f"stage2/{run}/clip_logits.csv"
+    clips = pd.read_csv(path)
+    clips[~clips["method"].isin(methods)].to_csv(path, index=False)
+
+
+def test_a_run_that_was_tested_on_none_of_what_it_was_trained_on_has_no_such_cell(tmp_path):
+    own_study(tmp_path)
+    for row in ("ssl_0.3", "scratch"):
+        edit_json(tmp_path / f"stage2/{row}-seed0/record.json", recipe={"stage2": {"methods": ["elsewhere"]}})
+    report = write_report(tmp_path)
+    assert all("seen" not in row.cells and "late" in row.cells for row in report.rows if not row.state)
+    assert report.counts["seen"] == (0, 0)
+
+
+def test_a_run_that_was_not_tested_on_the_method_of_another_has_all_its_other_numbers(tmp_path):
+    own_study(tmp_path, rows := ("ssl_0.3", "cnn_lstm", "scratch"))
+    without(tmp_path, "ssl_0.3-seed0", "late", "lips")
+    report = write_report(tmp_path)
+    cells = {row.id: row.cells for row in report.rows}
+    assert [name for name in rows if "late" in cells[name]] == ["cnn_lstm", "scratch"]
+    assert all("swap" in cells[name] for name in rows)
+    assert report.counts["late"] == report.counts["lips"] == (30, 30)
+    assert "late (30 real, 30 fake)" in report.to_text()
+    for name in rows[1:]:
+        videos = load_study(tmp_path).usable(name)[0].videos
+        table = videos[videos["method"].isin(("real", "late"))]
+        assert cells[name]["late"].value == pytest.approx(100 * roc_auc_score(table["label"], table["logit"]))
+
+
+def test_a_data_set_whose_methods_have_the_papers_names_is_held_against_its_own_reals(tmp_path):
+    write_study(tmp_path, rows=("csn",))
+    path = tmp_path / "stage2/csn-seed0/clip_logits.csv"
+    clips = pd.read_csv(path)
+    clips[clips["dataset"] != "Celeb-DF-v2"].replace({"FaceForensics++": "Own faces"}).to_csv(path, index=False)
+    videos = load_study(tmp_path).runs[0].videos
+    assert videos["dataset"].unique().tolist() == ["Own faces"]
+    report = write_report(tmp_path)
+    row = next(row for row in report.rows if row.id == "csn")
+    table = videos[videos["method"].isin(("real", "Deepfakes"))]
+    assert row.cells["Deepfakes"].value == pytest.approx(100 * roc_auc_score(table["label"], table["logit"]))
+    assert report.counts["FaceShifter"] == (30, 30) and report.counts["seen"] == (30, 120)
+
+
+def test_fakes_without_reals_of_their_own_are_held_against_those_that_they_were_made_from(tmp_path):
+    own_study(tmp_path)
+    videos = load_study(tmp_path).runs[0].videos.replace({"Own faces": "FaceForensics++"})
+    videos.loc[videos["method"] == "late", ["dataset", "method"]] = "DF40-ff", "Face2Face"
+    assert on_test_set(videos, "Face2Face")["label"].value_counts().tolist() == [30, 30]
