@@ -29,6 +29,9 @@ FACEFORENSICS_FAMILY = (FACEFORENSICS, *(name for name, source in REALS_OF.items
 REAL = "real"
 """In place of a method, for a video that is not forged."""
 
+SEEN_COLUMN = "seen"
+"""Of tables: all methods that a detector was trained on, together. No method has this name."""
+
 SEEN_METHODS = ("Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures")
 """Methods of FaceForensics++ that stage 2 trains on."""
 

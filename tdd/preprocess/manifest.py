@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from tdd.data.segments import parse_segments, segments_text
 from tdd.errors import TddError
-from tdd.names import REAL, SPLITS
+from tdd.names import REAL, REALS_OF, SEEN_COLUMN, SPLITS
 from tdd.preprocess.folders import is_folder, is_there
 from tdd.preprocess.layouts import READERS
 from tdd.preprocess.listed import Video
@@ -28,6 +28,9 @@ OPTIONAL = ("dataset", "method", "identity", "word", "real", "segments")
 LABELS = {"0": 0, "1": 1, "real": 0, "fake": 1}
 
 PUBLISHED = "tdd data manifest FOLDER writes a first one"
+DATA_SETS = {*READERS, *REALS_OF}
+"""Names that no data set of a manifest has, and no method."""
+
 MEND = "mend that line"
 QUOTES = "a value that holds a comma stands in quotes, and seconds have a point"
 _DECIMAL_COMMA = re.compile(r"\d,\d")
@@ -175,7 +178,7 @@ def _key(name: str, place: str) -> str:
 
 
 def _dataset(name: str, place: str) -> str:
-    if name in READERS:
+    if name in DATA_SETS:
         raise TddError(f"{place}: the data set {name} has a reader of its own; give another name, or leave it empty.")
     return same_name(name)
 
@@ -187,6 +190,9 @@ def _method(name: str, label: int, place: str) -> str:
         return REAL
     if name in ("", REAL):
         raise TddError(f"{place}: a fake needs the name of its method, another than '{REAL}'; {MEND}.")
+    if name in DATA_SETS or name == SEEN_COLUMN:
+        what = "a column of every table" if name == SEEN_COLUMN else "a data set with a reader of its own"
+        raise TddError(f"{place}: the method is called {name}, as {what} is; give it another name.")
     return same_name(name)
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval, paired_share
-from tdd.names import LIP_RETIMING
+from tdd.names import LIP_RETIMING, SEEN_COLUMN
 from tdd.records import paper
 from tdd.records.plans import BASELINE
 from tdd.records.results import TEST_SETS, Run, Study, is_tested_on, on_test_set, other_sets, seen_methods
 from tdd.records.targets import own_reals, shared_targets
 
-SEEN = "seen"
+SEEN = SEEN_COLUMN
 """The column of the methods that stage 2 was trained on: the mean of their areas."""
 
 COLUMNS = (*paper.TEST_SETS, SEEN)

@@ -84,6 +84,13 @@ BAD = {
     "a path as Windows writes it": (good((0, "a\\1.mp4,real,train,,,,,")), "line 2: .* write folders with /"),
     "a video twice": (good((1, LINES[0])), "line 3: a/1.mp4 was named before, in line 2"),
     "a fake without method": (good((2, "b/1_x.mp4,fake,train,,,,,")), "line 4: a fake needs the name of its method"),
+    "a method seen": (good((2, "b/1_x.mp4,fake,train,seen,,,,")), "line 4: the method is called seen, as a column"),
+    "a method LRW": (good((3, "b/2_x.mp4,1,test,LRW,,,,")), "line 5: the method is called LRW, as a data set"),
+    "a method DF40-ff": (good((3, "b/2_x.mp4,1,test,DF40-ff,,,,")), "line 5: the method is called DF40-ff, as a data"),
+    "a data set of DF40": (
+        good().replace("method,", "dataset,", 1).replace("real,train,", "real,train,DF40-cdf"),
+        "line 2: the data set DF40-cdf has a reader of its own",
+    ),
     "a fake of method real": (good((2, "b/1_x.mp4,fake,train,real,,,,")), "line 4: a fake needs the name"),
     "a real with a method": (good((0, "a/1.mp4,real,train,swap,,,,")), "line 2: a real video has the method 'swap'"),
     "a method without reals": (good((3, "b/2_x.mp4,1,val,swap,,,,")), "line 5: the method swap has no reals: "),
