@@ -371,7 +371,14 @@ class Recipe:
                 "stage2.pairs leaves one real clip in each of the micro_batches, and the auxiliary task takes two",
                 self.name,
             )
-        _require(0 < stage2.labelled_share <= 1, "stage2.labelled_share is above 0 and up to 1", self.name)
+        share = stage2.labelled_share
+        _require(0 < share <= 1, "stage2.labelled_share is above 0 and up to 1", self.name)
+        _require(
+            abs(1 / share - round(1 / share)) <= 1e-6,
+            f"stage2.labelled_share is 1 divided by a whole number, as 0.5 or 0.1, not {share:g}, so that an epoch can "
+            "be as long as with all",
+            self.name,
+        )
         _require(
             not stage2.patience or stage2.validation_videos > 0,
             "stage2.patience wants validation_videos to go by",

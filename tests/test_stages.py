@@ -316,6 +316,9 @@ def test_few_labels_want_to_know_who_is_seen(store):
         training_clips(unnamed, changed(RECIPE, "stage2", labelled_share=0.1), 0)
     with pytest.raises(TddError, match="above 0 and up to 1"):
         changed(RECIPE, "stage2", labelled_share=0.0)
+    for share in (0.7, 0.4, 0.3333):
+        with pytest.raises(TddError, match="labelled_share is 1 divided by a whole number"):
+            changed(RECIPE, "stage2", labelled_share=share)
 
 
 def test_the_logit_shift_follows_the_batches(store):
@@ -414,7 +417,7 @@ def test_clips_lie_end_to_end_and_the_last_one_moves_back(frames, starts):
 
 def test_faceforensics_uses_its_first_110_frames_and_celeb_df_all(store):
     long = store.index.assign(frames=200)
-    longer = type("Store", (), {"index": long})()
+    longer = type("Store", (), {"index": long, "plan": {}})()
     counts = evaluation_clips(longer, RECIPE).groupby(["dataset", "video_id"]).size().groupby("dataset").unique()
     assert counts["FaceForensics++"].tolist() == [5] and counts["Celeb-DF-v2"].tolist() == [8]
 
