@@ -137,6 +137,7 @@ def prepare(
     if given is not None and not is_upright(given):
         raise TddError(f"{mean_face_file} is no upright face, eyes above the mouth; give another with --mean-face.")
     listed = catalog_rows(catalog)
+    storing = storing.among(listed)
     # Before the plan: a disk that is too small is told while nothing has been written.
     stored = stored_rows(out, listed, clip.crop)
     in_use = bool(stored)

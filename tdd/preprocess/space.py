@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -17,7 +17,7 @@ from tdd.data.store import COMPACT, MOST_FRAMES
 from tdd.data.video import SAMPLES_PER_FRAME
 from tdd.errors import TddError
 from tdd.machine.files import check_space
-from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, LRW
+from tdd.names import CELEB_DF, FACEFORENSICS, FACEFORENSICS_FAMILY, LRW, REALS_OF
 from tdd.preprocess.finding import landmark_file
 from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import count_frames
@@ -47,10 +47,18 @@ class Storing:
     """Without loss in about a third of the bytes (:mod:`tdd.data.compact`)."""
     most_frames: int = 0
     """Frames from the start, 0 for all, of training videos and of those of which no more are scored."""
+    talking: frozenset[str] = frozenset()
+    """Data sets whose videos are kept whole all the same: they hold no fake, and stage 1 cuts them into pieces."""
+
+    def among(self, rows: Collection[Row]) -> Storing:
+        """The same, with the data sets of talking faces in the whole catalog."""
+        forged = {REALS_OF.get(row["dataset"], row["dataset"]) for row in rows if row["label"]}
+        return replace(self, talking=frozenset({row["dataset"] for row in rows} - forged - {LRW, *REALS_OF}))
 
     def limit(self, row: Row) -> int | None:
         """How many frames of a video of the catalog are kept at most; ``None``: all."""
-        capped = row["split"] == "train" or row["dataset"] in FACEFORENSICS_FAMILY
+        training = row["split"] == "train" and row["dataset"] not in self.talking
+        capped = training or row["dataset"] in FACEFORENSICS_FAMILY
         return self.most_frames if self.most_frames and capped else None
 
     def plan(self) -> dict[str, Any]:
@@ -115,7 +123,9 @@ class Expected:
                 for name, (count, frames) in self.by_dataset.items()
             ]
         if self.bytes >= ADVISED_BYTES:
-            lines += [f"  With {option} it would take {_size(other.bytes)}." for option, other in smaller]
+            for option, other in smaller:
+                fewer = "; training then draws its clips from fewer frames" if other.frames < self.frames else ""
+                lines.append(f"  With {option} it would take {_size(other.bytes)}{fewer}.")
         return "\n".join(lines)
 
 
@@ -175,7 +185,9 @@ def told_before(root: Path, out: Path, rows: list[Row], clip: ClipConfig, storin
     Raises:
         TddError: too little is free for a new store, or fewer frames would be kept than are scored.
     """
-    storing.require(scored, "the recipe scores of a FaceForensics++ video")
+    if any(row["dataset"] in FACEFORENSICS_FAMILY for row in rows):
+        storing.require(scored, "by evaluation.faceforensics_frames the recipe scores of a FaceForensics++ video")
+    storing = storing.among(rows)
     videos = lengths(root, out, rows, clip.frame_rate)
     whole = expected(videos, clip.crop, storing)
     if not (out / "clips").exists():
@@ -183,7 +195,7 @@ def told_before(root: Path, out: Path, rows: list[Row], clip: ClipConfig, storin
     less = {
         "--compact": replace(storing, compact=True),
         f"--frames {scored}": replace(storing, most_frames=scored),
-        f"--compact --frames {scored}": Storing(True, scored),
+        f"--compact --frames {scored}": replace(storing, compact=True, most_frames=scored),
     }
     others = [(name, expected(videos, clip.crop, other)) for name, other in less.items()]
     return whole.to_text(out, [(name, other) for name, other in others if other.bytes < 0.9 * whole.bytes])

@@ -66,6 +66,26 @@ def test_too_few_frames_are_refused(root, tmp_path, capsys):
     assert not (tmp_path / "store").exists()
 
 
+def as_rows(dataset, label, count=2, split="train"):
+    return [{"dataset": dataset, "label": label, "split": split, "audio": False, "path": "none.mp4"}] * count
+
+
+def test_talking_faces_are_kept_whole_and_what_has_fakes_is_cut():
+    rows = as_rows("Talks", 0) + as_rows("Own", 0) + as_rows("Own", 1) + as_rows("DF40-cdf", 1)
+    rows += as_rows("Celeb-DF-v2", 0) + as_rows("FaceForensics++", 0)
+    told = expected([(row, 500) for row in rows], 42, Storing(most_frames=110).among(rows))
+    assert told.by_dataset == {
+        "Talks": (2, 1000), "Own": (4, 440), "DF40-cdf": (2, 220), "Celeb-DF-v2": (2, 220), "FaceForensics++": (2, 220)
+    }  # fmt: skip
+
+
+def test_frames_that_are_scored_are_asked_for_where_there_are_such_videos(tmp_path):
+    few = Storing(most_frames=50)
+    assert "0 videos" in told_before(tmp_path, tmp_path / "store", as_rows("Own", 1), ClipConfig(), few, 110)
+    with pytest.raises(TddError, match=r"by evaluation\.faceforensics_frames the recipe scores of a Face"):
+        told_before(tmp_path, tmp_path / "store", as_rows("FaceForensics++", 1), ClipConfig(), few, 110)
+
+
 def test_a_cut_store_is_not_scored_whole(whole, monkeypatch):
     recipe = load_recipe("paper")
     monkeypatch.setitem(whole.plan, "most_frames", 110)
@@ -119,6 +139,7 @@ def test_a_large_store_is_told_with_what_would_make_it_smaller(root, tmp_path, m
     assert f"25 videos, about 1,500,000 frames, {raw + 4 * 60_000 * 1280 / 1e9:.0f} GB; 200 GB free." in text
     cut = len(kept) * 60_000 + (25 - len(kept)) * 110
     assert "FaceForensics++: 18 videos" in text and "With --compact it would take 30." in text
+    assert text.count("; training then draws its clips from fewer frames.") == 2
     val = [row for row in rows if row["dataset"] == "LRW" and row["split"] == "val"]
     assert f"With --frames 110 it would take {(cut + len(val) * 59_890) * 67_500 / 1e9:.0f}" in text
 
