@@ -140,24 +140,28 @@ def whole_step(stage: Stage, optimiser: torch.optim.Optimizer, batch: Any) -> Wo
     return step
 
 
-def first_stage(kind: type[Pretraining], size: Size, store: ClipStore) -> tuple[Pretraining, dict[str, Tensor]]:
-    """Stage 1 with the proposed network, and a batch."""
+def first_stage(
+    kind: type[Pretraining], size: Size, store: ClipStore, backbone: str = PROPOSED
+) -> tuple[Pretraining, dict[str, Tensor]]:
+    """Stage 1 of a network, and a batch."""
     recipe = override(size.recipe, {"stage1.batch_size": size.stage1, "stage1.micro_batches": 1, "machine.workers": 0})
     faces = store.index[(store.index["dataset"] == "LRW") & (store.index["split"] == "train")]
     clips = PretrainingClips(store, faces, recipe, train=True)
     batches = EpochBatches(len(clips), size.stage1, 0)
     torch.manual_seed(0)
-    stage = kind(PROPOSED, recipe, len(clips.words), batches.steps)
+    stage = kind(backbone, recipe, len(clips.words), batches.steps)
     return stage, next(iter(loader(clips, batches, recipe)))
 
 
-def second_stage(size: Size, store: ClipStore, weights: Weights) -> tuple[Detection, dict[str, dict[str, Tensor]]]:
-    """Stage 2 with the proposed network, from stage-1 weights, and a batch."""
+def second_stage(
+    size: Size, store: ClipStore, weights: Weights, row_id: str = "ssl_0.3"
+) -> tuple[Detection, dict[str, dict[str, Tensor]]]:
+    """Stage 2 of a row, from its network's stage-1 weights, and a batch."""
     joined = float(size.recipe.stage2.real_per_labelled > 0)
     changes = {"stage2.batch_size": size.stage2, "stage2.micro_batches": 1, "stage2.real_per_labelled": joined}
     recipe = override(size.recipe, changes | {"machine.workers": 0})
     clips = training_clips(store, recipe, 0)
-    row = next(row for row in ROWS if row.id == "ssl_0.3")
+    row = next(row for row in ROWS if row.id == row_id)
     torch.manual_seed(0)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights).train()
     return stage, {name: next(iter(batches)) for name, batches in clips.loaders.items()}
