@@ -23,9 +23,9 @@ def sentence(capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["demo", "--size", "huge", "--out", "{out}"], "tiny, demo, full"),
+        (["demo", "--size", "huge", "--out", "{out}"], "tiny, demo, study, full"),
         (["demo", "--size", "tiny", "--rows", "gru", "--out", "{out}"], "the rows are: csn"),
-        (["synth", "--size", "huge", "--out", "{out}"], "tiny, demo, full"),
+        (["synth", "--size", "huge", "--out", "{out}"], "tiny, demo, study, full"),
         (["prepare", "--root", "{out}", "--out", "{out}"], "No data set was found"),
         (["prepare", "--root", "{out}", "--out", "{out}", "--recipe", "mine"], "known recipes"),
         (["study", "table", "--store", "{out}", "--out", "{out}"], "no finished clip store"),

@@ -119,7 +119,7 @@ def test_a7_two_reals_are_missing_from_the_list(store):
     extra = store.index[store.index["dataset"] == "Celeb-DF-v2"].iloc[[0, 1, 2]].copy()
     names = ["YouTube-real/00275", "Celeb-real/id39_0005", "Celeb-real/id39_0004"]
     extra["video_id"] = [f"Celeb-DF-v2/{name}" for name in names]
-    listed = type("Listed", (), {"index": pd.concat([store.index, extra])})()
+    listed = type("Listed", (), {"index": pd.concat([store.index, extra]), "plan": {}})()
     official, short = (evaluation_clips(listed, recipe) for recipe in (TINY, found(short_celeb_list=True)))
     assert set(official["video_id"]) - set(short["video_id"]) == set(extra["video_id"].iloc[:2])
 

@@ -103,11 +103,11 @@ def _spoken(energies: np.ndarray) -> np.ndarray:
 
 
 def speech_notes(index: pd.DataFrame) -> list[str]:
-    """What a store has for stage 1 beside LRW: a sentence for each data set whose reals have sound."""
+    """What a store has for stage 1 beside LRW: a sentence for each data set whose training reals have sound."""
     if SPEECH not in index:
         return []
     said = []
-    for name, rows in index[index[SPEECH].notna()].groupby("dataset"):
+    for name, rows in index[index[SPEECH].notna() & (index["split"] == "train")].groupby("dataset"):
         pieces, mute = int(rows[SPEECH].str.split().str.len().sum()), int(rows[SPEECH].eq("").sum())
         silent = f"; in {mute:,} of them nobody is heard" if mute else ""
         said.append(

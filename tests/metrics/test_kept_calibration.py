@@ -49,7 +49,7 @@ def drawn(count=400, seed=0):
     rng = np.random.default_rng(seed)
     logits = rng.normal(scale=2, size=count)
     labels = (rng.uniform(size=count) < 1 / (1 + np.exp(-logits))).astype(int)
-    return pd.DataFrame({"label": labels, "logit": 4 * logits})
+    return pd.DataFrame({"dataset": "FaceForensics++", "label": labels, "logit": 4 * logits})
 
 
 def test_temperature_and_bias_are_those_of_equal_classes_and_lower_the_error():
