@@ -385,6 +385,11 @@ def detect(
             f"stage2.patience is {recipe.stage2.patience}, and {store.folder} holds no validation videos of the "
             "methods that it trains on, by which training would end; prepare them, or set it to 0."
         )
+    if recipe.stage2.patience and validation and validation.dataset.clips["label"].nunique() < 2:  # type: ignore[attr-defined]
+        raise TddError(
+            f"stage2.patience is {recipe.stage2.patience}, and the validation videos in {store.folder} are all real or "
+            "all fake, so that no AUC tells when training ends; prepare both, or set it to 0."
+        )
     stage = Detection(row, recipe, clips.shift, clips.steps, weights, clips.fakes)
     if stage.auxiliary and recipe.stage2.centre_targets != NONE:
         stage.auxiliary.measure_positions(_clean_reals(store, recipe))

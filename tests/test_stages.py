@@ -286,6 +286,12 @@ def test_stage_2_ends_where_validation_settles_and_goes_on_from_there_to_the_sam
 def test_an_end_by_validation_wants_validation_videos(store, stage1, tmp_path):
     with pytest.raises(TddError, match=r"holds no validation videos of .*, by which training would end"):
         detect(store, ROWS["ssl_0.0"], changed(RECIPE, "stage2", patience=3), tmp_path / "run", stage1[0])
+    onesided = copy.copy(store)
+    reals = store.index["video_id"].str.contains("/real/.*train[45]")
+    assert reals.any()
+    onesided.index = store.index.assign(split=store.index["split"].mask(reals, "val"))
+    with pytest.raises(TddError, match="are all real or all fake, so that no AUC"):
+        detect(onesided, ROWS["ssl_0.0"], changed(RECIPE, "stage2", patience=3), tmp_path / "run", stage1[0])
     with pytest.raises(TddError, match="patience wants validation_videos"):
         changed(RECIPE, "stage2", patience=3, validation_videos=0)
 

@@ -5,6 +5,7 @@ Nothing is chosen by it, but for the epoch after which a training ends where ``s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -53,10 +54,10 @@ def has_settled(history: Sequence[Mapping[str, float]], patience: int, begun: fl
     area moves by chance.
 
     Args:
-        history: one dictionary an epoch, with ``bce`` and ``val_auc``.
+        history: one dictionary an epoch, with ``bce`` and ``val_auc``; one whose area is no number does not count.
         patience: epochs; 0: never.
         begun: nats.
     """
     first = next((number for number, epoch in enumerate(history) if epoch["bce"] < begun), len(history))
-    areas = [epoch["val_auc"] for epoch in history[first:] if "val_auc" in epoch]
+    areas = [epoch["val_auc"] for epoch in history[first:] if math.isfinite(epoch.get("val_auc", math.nan))]
     return bool(patience and areas) and len(areas) - 1 - areas.index(max(areas)) >= patience

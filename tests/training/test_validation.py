@@ -41,6 +41,8 @@ def test_one_class_alone_has_no_area(label):
         ([0.7, 0.4, 0.7, 0.7], [0.9, 0.6, 0.5, 0.5], 2, True),  # once off it, epochs count whatever comes
         ([0.7] * 9, [0.9] * 9, 2, False),
         ([0.4] * 9, [0.9] * 9, 0, False),
+        ([0.4, 0.4, 0.4, 0.4], [float("nan"), 0.6, 0.7, 0.8], 3, False),
+        ([0.4, 0.4, 0.4, 0.4], [0.9, float("nan"), 0.8, 0.7], 2, True),
         ([], [], 3, False),
     ],
 )
