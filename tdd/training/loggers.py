@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import importlib.util
 import io
 import json
 import os
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from tdd.machine.files import write_atomically
 
 HISTORY, TABLE = "history.jsonl", "history.csv"
 """In a run's folder, while it trains: one line an epoch; the record holds the same when it is finished."""
+
+WANDB_ID = "wandb_id.txt"
+"""In a run's folder: its id at Weights & Biases, drawn when it begins and kept when it goes on after a stop."""
 
 PROJECT = "tdd"
 """Of Weights & Biases, where the environment names no other (``WANDB_PROJECT``)."""
@@ -36,6 +39,20 @@ def write_history(run: Path, history: Sequence[Entry]) -> None:
     write_atomically(run / TABLE, text.getvalue().encode())
 
 
+def require_loggers(names: Sequence[str]) -> None:
+    """Refuse loggers that cannot be opened, before anything is made.
+
+    Raises:
+        TddError: a package that one of them needs is not installed.
+    """
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise TddError(
+                f"machine.loggers asks for {name}, which is not installed; pip install 'tdd-deepfake[{name}]', or "
+                f"leave {name} out."
+            )
+
+
 class Loggers:
     """Lightning's loggers of a run; steps are epochs, counted from 1."""
 
@@ -46,16 +63,7 @@ class Loggers:
             names: of ``machine.loggers``.
             run: folder of the run, which they write into.
             done: epochs that an earlier call finished; what was told of later ones is forgotten.
-
-        Raises:
-            TddError: a package that one of them needs is not installed.
         """
-        for name in names:
-            if importlib.util.find_spec(name) is None:
-                raise TddError(
-                    f"machine.loggers asks for {name}, which is not installed; pip install 'tdd-deepfake[{name}]', or "
-                    f"leave {name} out."
-                )
         self._loggers = [BUILDERS[name](run, done) for name in names]
 
     def log(self, entry: Entry) -> None:
@@ -80,11 +88,14 @@ def _tensorboard(run: Path, done: int) -> Any:
     return TensorBoardLogger(run, name=TENSORBOARD, version="", purge_step=done + 1)
 
 
-def _wandb(run: Path, _done: int) -> Any:
+def _wandb(run: Path, done: int) -> Any:
     from lightning.pytorch.loggers import WandbLogger
 
-    # The same folder is the same run there, also when it goes on after a stop.
-    own = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
+    kept = run / WANDB_ID
+    # A run that begins anew in the same folder is another one there.
+    if not done or not kept.is_file():
+        write_atomically(kept, uuid.uuid4().hex[:16].encode())
+    own = kept.read_text().strip()
     project = os.environ.get("WANDB_PROJECT", PROJECT)
     return WandbLogger(name=run.name, save_dir=run, id=own, project=project, resume="allow")
 

@@ -24,7 +24,7 @@ from tdd.machine.files import remove_partials
 from tdd.machine.ranks import gathered, leads, world
 from tdd.training.batch_norm import synchronise
 from tdd.training.devices import make_fabric, require_same_point, require_same_run
-from tdd.training.loggers import Loggers, write_history
+from tdd.training.loggers import Loggers, require_loggers, write_history
 from tdd.training.memory import first_clips, parts_that_fit, peak_bytes
 from tdd.training.optimiser import AdamP
 from tdd.training.resume import RESUME, identity_of, load_point, save_point
@@ -175,6 +175,7 @@ def fit(
         KeyboardInterrupt: stopped by Ctrl-C.
     """
     machine = recipe.machine
+    require_loggers(machine.loggers)  # by all processes: the others would wait for the leader alone
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if leads():

@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+import sys
+import types
 
 import pytest
 
@@ -110,6 +112,24 @@ def test_a_package_that_is_missing_is_named_before_anything_is_trained(tmp_path,
     with pytest.raises(TddError, match=r"asks for tensorboard, .*pip install 'tdd-deepfake\[tensorboard\]'"):
         train(tmp_path, 2, ["tensorboard"])
     assert not (tmp_path / "history.csv").exists()
+
+
+def test_a_missing_package_is_told_by_every_process_before_they_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("tdd.training.loop.leads", lambda: False)
+    monkeypatch.setattr("tdd.training.loop.make_fabric", lambda *_: pytest.fail("too late"))
+    with pytest.raises(TddError, match="asks for wandb"):
+        train(tmp_path, 2, ["wandb"])
+
+
+def test_a_run_begun_anew_is_another_one_at_weights_and_biases(tmp_path, monkeypatch):
+    ids = []
+    module = types.ModuleType("lightning.pytorch.loggers")
+    module.WandbLogger = lambda **given: ids.append(given["id"])
+    monkeypatch.setitem(sys.modules, "lightning.pytorch.loggers", module)
+    for done in (0, 2, 5, 0, 1):
+        loggers.BUILDERS["wandb"](tmp_path, done)
+    assert ids[0] == ids[1] == ids[2] and ids[3] == ids[4] != ids[0]
 
 
 def test_loggers_are_set_on_the_command_line_and_others_are_refused():
