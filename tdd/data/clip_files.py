@@ -14,8 +14,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tdd.data.compact import compact_blocks, compact_shape
+from tdd.data.compact import NO_FRAME, compact_blocks, compact_shape
 from tdd.data.video import SAMPLES_PER_FRAME
+from tdd.errors import TddError
 from tdd.machine.files import whole_file
 
 HEADER_BYTES = 128
@@ -32,7 +33,11 @@ def save_array(path: Path, array: np.ndarray) -> None:
 
 
 def save_blocks(path: Path, blocks: Iterable[np.ndarray], digest: Any) -> int:
-    """Write blocks of shape (n, ...) one after the other as one ``.npy``, and into ``digest``; returns its length."""
+    """Write blocks of shape (n, ...) one after the other as one ``.npy``, and into ``digest``; returns its length.
+
+    Raises:
+        TddError: there is none.
+    """
     length = 0
     with path.open("wb") as file:
         for block in blocks:
@@ -42,6 +47,8 @@ def save_blocks(path: Path, blocks: Iterable[np.ndarray], digest: Any) -> int:
             data = np.ascontiguousarray(block).data
             digest.update(data)
             file.write(data)
+        if not file.tell():
+            raise TddError(NO_FRAME)
         file.seek(0)
         _write_header(file, length, block)  # of the same size: numpy leaves room for any length
     return length

@@ -21,11 +21,15 @@ import av
 import cv2
 import numpy as np
 
+from tdd.errors import TddError
+
 UT_VIDEO = "UT Video"
 """What a store's plan says of frames that are kept so."""
 
 SHARE = 0.3
 """Of the bytes of raw frames, about: 0.25 to 0.32 of filmed faces, less of drawn ones."""
+
+NO_FRAME = "The video gives no frame to store; copy it again, or leave it out."
 
 _MAGIC = b"tdd-utv1"
 _PLACES = struct.Struct("<8sIIIQ16s")
@@ -56,7 +60,11 @@ class _Header(NamedTuple):
 
 
 def write_compact(path: Path, frames: Iterable[np.ndarray], digest: Any) -> int:
-    """Write frames, each RGB uint8 of shape (H, W, 3), and their raw bytes into ``digest``; returns how many."""
+    """Write frames, each RGB uint8 of shape (H, W, 3), and their raw bytes into ``digest``; returns how many.
+
+    Raises:
+        TddError: there is none.
+    """
     ends = [0]
     with path.open("wb") as file:
         file.write(bytes(_PLACES.size))
@@ -67,7 +75,8 @@ def write_compact(path: Path, frames: Iterable[np.ndarray], digest: Any) -> int:
             encoder = encoder or _encoder(*frame.shape[:2])
             (packet,) = encoder.encode(av.VideoFrame.from_ndarray(frame, format="gbrp"))
             ends.append(ends[-1] + file.write(bytes(packet)))
-        assert encoder is not None, "a video has a frame"
+        if encoder is None:
+            raise TddError(NO_FRAME)
         table = file.tell()
         file.write(np.array(ends, "<u8").tobytes())
         file.seek(0)

@@ -124,3 +124,10 @@ def test_a_missing_file_and_an_unknown_form_are_said(copied):
     write_json(copied.folder / "plan.json", {"compact": "zip"})
     with pytest.raises(TddError, match="keeps its frames as zip, which this version cannot read"):
         ClipStore(copied.folder)
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_video_without_frames_is_refused_and_leaves_nothing(tmp_path, compact):
+    with pytest.raises(TddError, match="gives no frame to store"):
+        write_clip(tmp_path, {"video_id": "a"}, iter(()), compact=compact)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
