@@ -116,8 +116,8 @@ def forge(
     source: Identity,
     scene: Scene,
     motion: Motion,
-    mouth: "MouthTrack",
-    source_mouth: "MouthTrack",
+    mouth: MouthTrack,
+    source_mouth: MouthTrack,
     size: int,
     handling: Handling,
     strength: float = 1.0,
@@ -168,7 +168,7 @@ def retimed(mouth: MouthTrack, rng: np.random.Generator, pace: float) -> MouthTr
 
 
 @lru_cache(maxsize=2)  # one swap and one reenactment of a target: its other methods start from the same frames
-def _clean(identity: Identity, scene: Scene, motion: Motion, mouth: "MouthTrack", size: int) -> Rendered:
+def _clean(identity: Identity, scene: Scene, motion: Motion, mouth: MouthTrack, size: int) -> Rendered:
     return render(identity, scene, motion, mouth, size)
 
 
@@ -191,7 +191,7 @@ class _Retoucher:
         unrest: Unrest,
         handling: Handling,
         motion: Motion,
-        mouth: "MouthTrack",
+        mouth: MouthTrack,
         tone: np.ndarray,
         severity: float,
     ) -> None:
@@ -283,7 +283,7 @@ def _error(shared: np.ndarray, own: np.ndarray, angle: float, t: int, part: np.n
     return (np.cos(turn) - 1) * shared[t] + np.sin(turn) * own[t]
 
 
-def _mouth_errors(mouth: "MouthTrack", lag: float) -> np.ndarray:
+def _mouth_errors(mouth: MouthTrack, lag: float) -> np.ndarray:
     """Errors (T, 3) of opening, width and jaw in face units that a mouth `lag` frames late makes."""
     opening, width = np.asarray(mouth.opening, float), np.asarray(mouth.width, float)
     late_open, late_width = (shift(x, lag, mode="nearest") - x for x in (opening, width))

@@ -189,3 +189,7 @@ def test_bad_input_is_refused() -> None:
         forged("Morph", 1.0)
     with pytest.raises(TddError, match="zero or positive"):
         forged("Deepfakes", -0.5)
+
+
+def test_annotations_are_types_and_not_their_names():
+    assert not [kind for kind in forge.__annotations__.values() if isinstance(kind, str)]
