@@ -232,12 +232,13 @@ def _made(
     if header.seconds and (beyond := beyond_end(row["segments"], header.seconds)):
         raise TddError(f"{places['video']} {beyond}; mend the list.")
     facts |= {"fps": header.fps, SOURCES: sources}
-    needed = row["dataset"] == LRW  # stage 1 hears it; nothing hears any other data set's
+    needed = row["dataset"] == LRW  # stage 1 hears all of it; of other videos pieces, where their sound is whole
 
     def measured() -> dict[str, Any]:
         lost = video.sound_fault not in ("", NO_SOUND)
         said = {"sound_problem": f"it {video.sound_fault}"} if lost else {}
-        return watch.columns() | said | (speech.columns() if cut else {})
+        pieces = speech.columns() if cut else {}
+        return watch.columns() | said | (dict.fromkeys(pieces, "") if lost else pieces)
 
     cut = not row["label"] and not needed  # what stage 1 may hear, and is not cut already
     crops = islice(face_crops(video, points, target, clip, watch.see), storing.limit(row))

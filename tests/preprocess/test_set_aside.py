@@ -158,7 +158,8 @@ def test_no_two_videos_share_a_file(one, other):
         assert not files & {frames_path(base / other), audio_path(base / other)}
 
 
-def test_sound_that_nothing_uses_and_that_cannot_be_read_is_told(root, tmp_path):
+def test_sound_that_nothing_uses_and_that_cannot_be_read_is_told(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("tdd.preprocess.prepare.SpeechWatch.columns", lambda _: {"speech": "0"})  # whatever is heard
     names = ("YouTube-real/00001", "Celeb-synthesis/id0_id1_0000")
     for name in names:
         add_video(root, f"Celeb-DF-v2/{name}.mp4", audio=True)
@@ -169,6 +170,7 @@ def test_sound_that_nothing_uses_and_that_cannot_be_read_is_told(root, tmp_path)
     assert done.failed.empty and index["audio"].all()
     assert "is damaged" in index.loc[kept, "sound_problem"]
     assert index["sound_problem"].notna().sum() == 1
+    assert index.loc[kept, "speech"] == ""  # stage 1 hears no piece of it
     assert any("The sound of 1 stored videos, which nothing uses" in note and kept in note for note in done.notes)
 
 
