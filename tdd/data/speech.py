@@ -68,12 +68,16 @@ class SpeechWatch:
             self._rest = whole[count * SAMPLES_PER_FRAME :]
             yield piece
 
-    def columns(self) -> dict[str, str]:
-        """The column ``speech`` of the video, when all was read; none of one without sound."""
+    def columns(self, whole: bool = True) -> dict[str, str | None]:
+        """The column ``speech`` of the video, when all was read; ``None`` in it of one without sound.
+
+        Fakes have it too, for what is a fake the lists say, and they may change; stage 1 hears reals alone. Of a video
+        whose sound is not ``whole`` no piece is heard.
+        """
         if not self._energies:
-            return {}
+            return {SPEECH: None}
         energies = np.concatenate(self._energies)[: self._frames]
-        return {SPEECH: " ".join(map(str, speech_pieces(energies)))}
+        return {SPEECH: " ".join(map(str, speech_pieces(energies))) if whole else ""}
 
 
 def speech_pieces(energies: np.ndarray, length: int = PIECE) -> list[int]:
@@ -107,7 +111,8 @@ def speech_notes(index: pd.DataFrame) -> list[str]:
     if SPEECH not in index:
         return []
     said = []
-    for name, rows in index[index[SPEECH].notna() & (index["split"] == "train")].groupby("dataset"):
+    heard = index[SPEECH].notna() & (index["label"] == 0) & (index["split"] == "train") & (index["dataset"] != LRW)
+    for name, rows in index[heard].groupby("dataset"):
         pieces, mute = int(rows[SPEECH].str.split().str.len().sum()), int(rows[SPEECH].eq("").sum())
         silent = f"; in {mute:,} of them nobody is heard" if mute else ""
         said.append(

@@ -237,10 +237,8 @@ def _made(
     def measured() -> dict[str, Any]:
         lost = video.sound_fault not in ("", NO_SOUND)
         said = {"sound_problem": f"it {video.sound_fault}"} if lost else {}
-        pieces = speech.columns() if cut else {}
-        return watch.columns() | said | (dict.fromkeys(pieces, "") if lost else pieces)
+        return watch.columns() | said | speech.columns(whole=not lost)
 
-    cut = not row["label"] and not needed  # what stage 1 may hear, and is not cut already
     crops = islice(face_crops(video, points, target, clip, watch.see), storing.limit(row))
     sound = video.sound(needed=needed)
     return write_clip(out, row | facts, speech.frames(crops), speech.sound(sound), measured, storing.compact)

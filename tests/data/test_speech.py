@@ -59,7 +59,7 @@ def test_whispers_are_heard_and_hiss_alone_is_not():
 def test_sound_beyond_the_last_frame_and_short_videos_give_no_piece():
     assert starts(sound((200, True)), frames=60) == "0 29"
     assert starts(sound((28, True))) == "" and speech_pieces(np.ones(PIECE)) == [0]
-    assert SpeechWatch().columns() == {}
+    assert SpeechWatch().columns() == {"speech": None}
 
 
 @pytest.mark.parametrize("length", [1, 5, 29])
@@ -119,11 +119,11 @@ def test_data_sets_that_are_not_there_or_not_measured_are_told(store):
 def test_a_store_says_what_it_has_to_hear(store):
     (said,) = speech_notes(store.index)
     assert said.startswith(
-        "Faces: 30 pieces of 29 frames at speech in 16 real videos with sound (stage1.datasets=[Faces]"
+        "Faces: 15 pieces of 29 frames at speech in 8 real videos with sound (stage1.datasets=[Faces]"
     )
     quiet = store.index.assign(speech=["", None, *store.index["speech"][2:]])
     assert (
-        "27 pieces of 29 frames at speech in 15 real videos with sound; in 1 of them nobody is heard"
+        "12 pieces of 29 frames at speech in 7 real videos with sound; in 1 of them nobody is heard"
         in speech_notes(quiet)[0]
     )
     assert speech_notes(store.index.drop(columns="speech")) == []

@@ -175,7 +175,7 @@ def test_prepared_as_the_six_are(tmp_path):
     ]  # fmt: skip
     assert done.failed["video_id"].tolist() == ["Own faces/b/2_x"]
     assert any(
-        "Own faces: 2 pieces of 29 frames at speech in 2 real videos with sound (" in note for note in done.notes
+        "Own faces: 1 pieces of 29 frames at speech in 1 real videos with sound (" in note for note in done.notes
     )
     assert "is 1.20 s long, and a forged part ends at 9.00 s; mend the list." in done.failed["reason"][0]
     # A line that is mended changes the store's rows, and no clip.

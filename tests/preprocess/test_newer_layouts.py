@@ -193,9 +193,8 @@ def test_each_is_prepared(tmp_path, name):
         stored = index.loc[video.video_id]
         assert (stored["method"], stored["split"], stored["segments"]) == (video.method, video.split, video.segments)
         assert stored["audio"] == video.audio and stored["frames"] == 30
-        # A real with sound is cut at speech, and so may be heard in stage 1.
-        heard = video.audio and not video.label
-        assert (stored.get("speech") == "0") == heard
+        # What has sound is cut at speech; stage 1 hears the reals.
+        assert (stored["speech"] == "0") == video.audio
 
 
 def put_reals(root):

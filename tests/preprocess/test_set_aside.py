@@ -159,7 +159,7 @@ def test_no_two_videos_share_a_file(one, other):
 
 
 def test_sound_that_nothing_uses_and_that_cannot_be_read_is_told(root, tmp_path, monkeypatch):
-    monkeypatch.setattr("tdd.preprocess.prepare.SpeechWatch.columns", lambda _: {"speech": "0"})  # whatever is heard
+    monkeypatch.setattr("tdd.preprocess.prepare.SpeechWatch.columns", lambda _, whole: {"speech": "0" if whole else ""})
     names = ("YouTube-real/00001", "Celeb-synthesis/id0_id1_0000")
     for name in names:
         add_video(root, f"Celeb-DF-v2/{name}.mp4", audio=True)
