@@ -2,7 +2,7 @@
 
     python notebooks/translate.py
 
-Run it after changing a text in ``notebooks/ko``; ``notebooks/run.py --write`` and ``notebooks/links.py`` run it too. A
+Run it after changing a text in ``notebooks/ko``; ``notebooks/run.py --write`` runs it too. A
 file of texts holds, before the text of each cell, ``<!-- cell ID DIGEST -->``: the cell's id, and the digest of the
 English text that was translated. Where the English text has changed since, the built notebook shows it in English, and
 this command names the cell, says what its marker should be, and ends with exit code 1. Links are written as the English
@@ -12,6 +12,7 @@ the English cell. ``docs/ko`` holds pages whose first line is such a marker: ``<
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import posixpath
 import re
@@ -138,6 +139,7 @@ def _seen_from(page: str, target: str) -> str:
 
 def main() -> int:
     """Write what differs; 1 where something is not translated."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     faults = old_pages()
     for name in names():
         text, untranslated = build(name)

@@ -9,6 +9,7 @@ was uploaded is deleted when the program ends.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -64,7 +65,9 @@ def build(scorer: VideoScorer, folder: Path) -> Any:
         return [said(page), timeline, gr.Markdown(visible=bool(page.clips)), *films]
 
     with gr.Blocks(title="tdd: one video", analytics_enabled=False) as blocks:
-        gr.Markdown(f"# One video, scored clip by clip\n\n{about(scorer)}")
+        gr.HTML(
+            f"<h1>One video, scored clip by clip</h1><p>{escape(about(scorer))}</p>"
+        )  # others' weights name a recipe
         with gr.Row():
             with gr.Column(scale=2):
                 video = gr.Video(sources=["upload", "webcam"], label="A video with one face", height=280)
@@ -118,6 +121,7 @@ def run_app(
     """
     gr = load_gradio()
     folder = Path(tempfile.mkdtemp(prefix="tdd-app-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # however the page ends
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     blocks = build(scorer, folder)
     try:
@@ -126,7 +130,7 @@ def run_app(
             footer_links=[], run_history=False, allowed_paths=[str(folder)],
             theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
         )  # fmt: skip
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise TddError(f"The page cannot be served ({error}); choose another port with --port.") from error
     say(f"The page is at {address}; Ctrl-C ends it.")
     if not block:

@@ -90,7 +90,7 @@ def _use(aligned: bool) -> Iterator[str]:
         "video's score comes from their mean."
     )
     yield (
-        "## Use\n\n```\npip install 'tdd-deepfake[faces]' huggingface_hub\n"
+        "## Use\n\nIn a copy of the kit:\n\n```\npip install '.[faces]' ./opencv-stand-in huggingface_hub\n"
         f"tdd predict VIDEO --checkpoint hf://USER/NAME{face}\n```\n\n"
         f"Without `huggingface_hub` in Python: `hf download USER/NAME --local-dir DIR`, then `--checkpoint DIR`.{needs}"
     )
