@@ -55,13 +55,14 @@ class _Footage:
     speech: Speech
 
 
-def film(studio: Studio, task: Task, parts: Sequence[tuple[int, int]] | None = None) -> None:
+def film(studio: Studio, task: Task, parts: Sequence[tuple[int, int]] | None = None, with_sound: bool = False) -> None:
     """Make one video, its landmarks and, for a fake, its masks; the mp4 is written last and marks completeness.
 
     Args:
         studio: of the benchmark.
         task: the video.
         parts: which frames of a fake are forged, from the first of a part to that after its last; ``None``: all.
+        with_sound: of running speech; the voice of the target, in a fake too.
     """
     footage = _footage(studio, task.footage, task.person, task.n_frames, task.domain, task.word)
     person = _person(studio.seed, task.person, task.domain)
@@ -102,7 +103,7 @@ def film(studio: Studio, task: Task, parts: Sequence[tuple[int, int]] | None = N
         text = f"Duration: {speech.word_end - speech.word_start:.2f} seconds\n"
         write_atomically(path.with_suffix(".txt"), text.encode())
     # FaceForensics++ and Celeb-DF-v2 ship no sound.
-    write_video(path, shot, audio=speech.samples if task.word else None, crf=int(footage.scene.crf))
+    write_video(path, shot, audio=speech.samples if task.word or with_sound else None, crf=int(footage.scene.crf))
 
 
 def _forged_within(forged: Forged, real: Rendered, parts: Sequence[tuple[int, int]]) -> Forged:

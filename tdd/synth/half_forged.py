@@ -135,7 +135,7 @@ def draw_parts(rng: np.random.Generator, frames: int) -> Parts:
 def _film(studio: Studio, work: tuple[Task, Parts]) -> None:
     task, parts = work
     try:
-        film(studio, task, parts or None)
+        film(studio, task, parts or None, with_sound=True)  # as LAV-DF has it
     except Exception as error:
         raise TddError(f"{task.path} could not be made ({type(error).__name__}: {error}).") from error
 

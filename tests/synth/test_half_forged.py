@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tdd.cli import main
-from tdd.data.video import FPS, read_video
+from tdd.data.video import FPS, read_audio, read_video
 from tdd.errors import TddError
+from tdd.preprocess.localised import list_lavdf
 from tdd.synth.filming import Studio, film, read_masks
 from tdd.synth.half_forged import FRAMES, GAP, SHARE, draw_parts, plan_half_forged, write_half_forged_set
 from tdd.synth.plan import Task
@@ -108,3 +109,10 @@ def test_too_few_are_refused(tmp_path):
     with pytest.raises(TddError, match="1 half-forged videos make no test set"):
         write_half_forged_set(tmp_path / "none", 1)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_reader_of_lav_df_finds_all_of_it_with_sound(written):
+    found = list(list_lavdf(written))
+    assert [video.label for video in found].count(1) * 2 == len(found) and all(video.audio for video in found)
+    for video in found:
+        assert np.abs(read_audio(written / video.path)).max() > 0.05
