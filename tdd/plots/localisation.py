@@ -78,7 +78,7 @@ def _draw_precision(axes: Axes, known: Mapping[str, Any]) -> None:
             low, high = ([100 * figures[side][f"ap_{level:g}"] for level in IOUS] for side in ("low", "high"))
             axes.fill_between(IOUS, low, high, color=BLUE, alpha=0.13, linewidth=0)
     axes.set(ylim=(-2, 102), xlabel="overlap asked for (IoU)", ylabel="average precision, %")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7.5)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=7.5)
 
 
 def _chosen(timed: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
