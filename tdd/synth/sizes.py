@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tdd.errors import TddError
 from tdd.names import LIP_RETIMING, SYNTHETIC_METHODS
@@ -70,6 +70,22 @@ class SynthSize:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in counts.items()}
 
 
+_DEMO = SynthSize(
+    name="demo",
+    image_px=160,
+    words=60,
+    lrw_train=600,
+    lrw_val=96,  # three groups of the 32 clips among which retrieval is asked
+    lrw_test=4,  # nothing scores them: they are there for the layout
+    lrw_speakers=(60, 16, 4),
+    ff_pairs=(24, 20, 20),
+    ff_frames=(44, 48),
+    celeb_people=24,
+    celeb_real=24,
+    youtube_real=16,
+    celeb_fake=40,
+)
+
 SIZES: dict[str, SynthSize] = {
     "tiny": SynthSize(
         name="tiny",
@@ -86,31 +102,12 @@ SIZES: dict[str, SynthSize] = {
         youtube_real=1,
         celeb_fake=2,
     ),
-    "demo": SynthSize(
-        name="demo",
-        image_px=160,
-        words=60,
-        lrw_train=600,
-        lrw_val=96,  # three groups of the 32 clips among which retrieval is asked
-        lrw_test=4,  # nothing scores them: they are there for the layout
-        lrw_speakers=(60, 16, 4),
-        ff_pairs=(24, 20, 20),
-        ff_frames=(44, 48),
-        celeb_people=24,
-        celeb_real=24,
-        youtube_real=16,
-        celeb_fake=40,
-    ),
-    "study": SynthSize(  # learns from as much as demo, and is tested on as much as the paper
+    "demo": _DEMO,
+    # Learns from as much as demo, and is tested on as much as the paper.
+    "study": replace(
+        _DEMO,
         name="study",
-        image_px=160,
-        words=60,
-        lrw_train=600,
-        lrw_val=96,
-        lrw_test=4,
-        lrw_speakers=(60, 16, 4),
-        ff_pairs=(24, 70, 70),
-        ff_frames=(44, 48),
+        ff_pairs=(_DEMO.ff_pairs[0], 70, 70),
         celeb_people=59,
         celeb_real=108,
         youtube_real=70,
