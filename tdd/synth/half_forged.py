@@ -80,7 +80,7 @@ def write_half_forged_set(
     if not (out / PLAN).is_file() and (out / FOLDER).exists():
         raise TddError(f"{out} holds {FOLDER} that this command did not write; choose an empty folder.")
     tasks = list(plan_half_forged(videos, seed))
-    missing = [task for task in tasks if not all((out / name).is_file() for name in task[0].outputs())]
+    missing = [(task, parts) for task, parts in tasks if not task.is_made(out)]
     if missing:
         espeak.synthesise("a", language)  # says at once if speech is not to be had
         check_space(out, bytes_needed(counts, [task for task, _ in missing]))

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -61,6 +61,10 @@ class Task:
         masks = [self.sidecar("masks", ".npz")] if self.method else []
         text = [str(PurePosixPath(self.path).with_suffix(".txt"))] if self.word else []
         return [self.sidecar("landmarks", ".npy"), *masks, *text, self.path]
+
+    def is_made(self, out: Path) -> bool:
+        """Whether all of that is in the benchmark's folder."""
+        return all((out / name).is_file() for name in self.outputs())
 
 
 def rng_of(seed: int, *names: str) -> np.random.Generator:

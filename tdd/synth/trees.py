@@ -80,7 +80,7 @@ def write_benchmark(
     tasks = plan_benchmark(counts, seed, methods, language)
     settings["plan_sha256"] = plan_sha(tasks)
     _check_folder(out, settings)
-    missing = [task for task in tasks if not all((out / name).is_file() for name in task.outputs())]
+    missing = [task for task in tasks if not task.is_made(out)]
     if missing:
         espeak.synthesise("a", "en")  # says at once if speech is not to be had
         check_space(out, bytes_needed(counts, missing))
