@@ -171,13 +171,14 @@ def pools(threads: int) -> Iterator[Case]:
         parts = [x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
         return torch.maximum(torch.maximum(parts[0], parts[1]), torch.maximum(parts[2], parts[3]))
 
+    later_relu: Layer = lambda x: F.relu(F.max_pool3d(x, (1, 2, 2)))  # noqa: E731
     for size, batch, channels, px in (("published", 2, 32, 112), ("published", 2, 64, 56), ("demo", 8, 16, 40)):
         clips = torch.randn(batch, channels, FRAMES, px, px)
         ways = {
             "ReLU, 3-D pool": pass_of(plain_pool, clips),
             "ReLU, 3-D pool, channels last": pass_of(plain_pool, last(clips)),
-            "3-D pool, ReLU, channels last": pass_of(lambda x: F.relu(F.max_pool3d(x, (1, 2, 2))), last(clips)),
-            "2-D pool, ReLU, channels last (in use)": pass_of(later(lambda x: F.max_pool2d(x, 2)), last(clips)),
+            "3-D pool, ReLU, channels last (in use)": pass_of(later_relu, last(clips)),
+            "2-D pool, ReLU, channels last": pass_of(later(lambda x: F.max_pool2d(x, 2)), last(clips)),
             "two 2-D pools, ReLU, channels last": pass_of(
                 later(lambda x: F.max_pool2d(F.max_pool2d(x, (1, 2)), (2, 1))), last(clips)
             ),
@@ -348,12 +349,13 @@ def cells_of(by_threads: dict[str, Any]) -> list[tuple[Any, ...]]:
     columns = [by_threads.get(threads, {}) for threads in ("1", "2")]
 
     def cell(column: dict[str, Any], case: str, way: str) -> str:
-        return f"{column[case]['ms'][way]} ({column[case]['ratio'][way]})" if case in column else ""
+        row = column.get(case, {"ms": {}})  # another run may have had other ways
+        return f"{row['ms'][way]} ({row['ratio'][way]})" if way in row["ms"] else ""
 
     return [
         (case, way, *(cell(column, case, way) for column in columns))
-        for case, row in (columns[0] | columns[1]).items()
-        for way in row["ms"]
+        for case in columns[0] | columns[1]
+        for way in dict.fromkeys(way for column in columns if case in column for way in column[case]["ms"])
     ]
 
 

@@ -194,7 +194,6 @@ class Csn(Backbone):
         require_batch(self, batch)
         # Channels last made CSN 19% faster on a CPU (docs/LOG.md, the prototype).
         x = self.stem(video.contiguous(memory_format=torch.channels_last_3d))
-        # Pooled as single frames: torch's 3-D pool has no path for channels last.
         x = x.transpose(1, 2).flatten(0, 1)  # (B * T, C, H / 2, W / 2)
         # The pool pads with minus infinity and ReLU is monotone: pooling first gives the same maps.
         x = F.relu_(F.max_pool2d(self.stem_norm(x), kernel_size=3, stride=2, padding=1))
