@@ -96,6 +96,15 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
             del edges[name]
 
 
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_importing_a_module_changes_nothing(name: str) -> None:
+    """No call for its effect, and nothing set in another object, at a module's top level."""
+    for node in ast.parse(MODULES[name].read_text(encoding="utf-8")).body:
+        assert not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)), ast.unparse(node)
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        assert not [one for one in targets if isinstance(one, ast.Attribute | ast.Subscript)], ast.unparse(node)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

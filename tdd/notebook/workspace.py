@@ -54,8 +54,8 @@ TRANSLATIONS = ("ko",)
 FOLDER = Path("../runs/notebooks")
 """Seen from ``notebooks/``, where Jupyter starts a notebook."""
 
-RECORDED = Path("../benchmarks/results/2026-11-26-study")
-"""The studies that come with the kit (table, ssl-weight, audit), seen from ``notebooks/``."""
+RECORDED = Path("benchmarks/results/2026-11-26-study")
+"""The studies that come with the kit, seen from its own folder."""
 
 SYNTHETIC_SIZES = {"demo": "demo", "tiny": "tiny"}
 """Recipes that the synthetic benchmark is made for, and the size of it."""
@@ -77,8 +77,17 @@ def original_folder(folder: Path) -> Path:
     return folder
 
 
-# A translation has the code of its original, and so the original's paths.
-os.chdir(original_folder(Path.cwd()))
+def recorded_study(study: str) -> Path:
+    """Folder of a study that comes with the kit (table, ssl-weight, audit), seen from the working directory.
+
+    Raises:
+        TddError: neither the working directory nor a folder above it holds the kit's results.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / RECORDED / study).is_dir():
+            return Path(os.path.relpath(folder / RECORDED / study, here))
+    raise TddError(f"{RECORDED / study} is not in {here} or above it; start the notebook in a copy of the kit.")
 
 
 class Workspace:
@@ -89,6 +98,9 @@ class Workspace:
     ) -> None:
         """Open or begin the folder of this recipe and these data.
 
+        A notebook in ``notebooks/ko`` has the code of its original, and so the original's paths: the working directory
+        becomes the original's folder.
+
         Args:
             recipe: a recipe's name or file.
             data: root of real data; ``None`` makes the synthetic benchmark.
@@ -98,6 +110,7 @@ class Workspace:
         Raises:
             TddError: no such recipe, a recipe for real data without any, or a folder begun with another recipe.
         """
+        os.chdir(original_folder(Path.cwd()))
         self.recipe, self.seed = load_recipe(recipe), seed
         # Two torch threads on two busy cores wait for each other: forty steps took ten minutes (docs/LOG.md).
         if self.recipe.machine.threads:  # a notebook's own steps run as the recipe's do
@@ -138,7 +151,7 @@ class Workspace:
 
     def recorded(self, study: str) -> Path:
         """Folder of a recorded study: of those that come with the kit or, with real data, of this workspace's own."""
-        return (RECORDED if self.source is None else self.folder) / study
+        return recorded_study(study) if self.source is None else self.folder / study
 
     def shipped(self, kind: str, name: str) -> Path | None:
         """Folder of the weights that come with the kit for a run of this workspace, ``None`` where there are none.

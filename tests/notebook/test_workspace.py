@@ -1,16 +1,21 @@
 """The notebooks' workspace: made once, found afterwards, and never mixed with other settings."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from tdd.errors import TddError
-from tdd.notebook.workspace import Workspace, original_folder, versions
+from tdd.notebook.workspace import Workspace, original_folder, recorded_study, versions
 from tdd.records.record import read_record
 from tdd.weights.shipped import SHIPPED
 from tests.stores import random_store
+
+KIT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +59,23 @@ def test_real_data_need_a_folder_of_their_own(work, folder):
         Workspace("paper", folder=folder)
 
 
-def test_recorded_studies_are_the_kits_or_with_real_data_the_workspaces_own(work, folder, monkeypatch):
+@pytest.mark.parametrize("started", ["notebooks", "notebooks/solutions", "notebooks/ko/solutions", "."])
+def test_a_recorded_study_is_found_from_every_folder_of_notebooks(started, work, monkeypatch):
+    monkeypatch.chdir(KIT / started)
+    for study in ("table", "ssl-weight", "audit"):
+        found = work.recorded(study)
+        assert (found / "study.json").is_file() and not found.is_absolute()
+    assert recorded_study("audit").resolve() == KIT / "benchmarks/results/2026-11-26-study/audit"
+
+
+def test_with_real_data_a_recorded_study_is_the_workspaces_own(work, folder):
     assert Workspace("tiny", work.data(), folder=folder).recorded("audit") == folder / "tiny-data" / "audit"
-    monkeypatch.chdir(Path(__file__).parents[2] / "notebooks")
-    assert all((work.recorded(study) / "study.json").is_file() for study in ("table", "audit"))
+
+
+def test_outside_of_the_kit_a_recorded_study_is_missed_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TddError, match="start the notebook in a copy of the kit"):
+        recorded_study("audit")
 
 
 def test_another_recipe_of_the_same_name_is_refused_by_the_setting_that_differs(work, tmp_path):
@@ -102,6 +120,20 @@ def test_versions_name_recipe_seed_and_torch(work):
 )
 def test_a_translation_works_where_its_original_does(started, works):
     assert original_folder(Path("/") / started) == Path("/") / works
+
+
+def test_importing_moves_nothing_and_a_workspace_moves_a_translation_to_its_original(tmp_path):
+    """In a process of its own: this one has imported the module."""
+    started = tmp_path / "notebooks" / "ko"
+    started.mkdir(parents=True)
+    code = (
+        "import os; from tdd.notebook.workspace import Workspace; print(os.getcwd())\n"
+        "Workspace('tiny'); print(os.getcwd())"
+    )
+    alone = os.environ | {"PYTHONPATH": str(KIT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=started, env=alone, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [str(started), str(tmp_path / "notebooks")], done.stderr
+    assert (tmp_path / "runs/notebooks/tiny/workspace.json").is_file()
 
 
 def test_weights_that_come_with_the_kit_are_taken_without_data_where_settings_and_seed_agree(tmp_path, monkeypatch):
