@@ -5,7 +5,7 @@
 # earlier run), `make gpu` a CUDA device; `make lowest` tests the oldest packages that
 # pyproject.toml allows, and `make newest` the newest (7 GB each, in environments of their own).
 # `make publish REPO=name/tdd` writes the repository's address into every link and badge (without REPO: that of the git
-# remote). `make package` tests wheel and source archive in empty environments, `make colab` three notebooks on an
+# remote), and `make unpublish` takes it out; both need Python alone. `make package` tests wheel and source archive in empty environments, `make colab` three notebooks on an
 # imitation of Colab (7 GB, as root, for it makes /content), `make workflows` the files of GitHub's CI.
 PYTHON ?= python3
 SIZE ?= demo
@@ -13,7 +13,7 @@ OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
 .PHONY: demo test slow cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean \
-	publish package colab workflows site
+	publish unpublish package colab workflows site
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -71,8 +71,12 @@ check: setup-dev
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 	$(BIN)/python notebooks/links.py --check
 
-publish: setup
-	$(BIN)/python notebooks/links.py --set="$(REPO)"
+# Python alone is enough for these two.
+publish:
+	$(PYTHON) notebooks/links.py --set="$(REPO)"
+
+unpublish:
+	$(PYTHON) notebooks/links.py --unset
 
 package: setup-dev
 	$(BIN)/pytest -m package

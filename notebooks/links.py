@@ -1,6 +1,7 @@
 """Puts the repository's address, and the cells that all notebooks share, in place.
 
     make publish REPO=name/tdd                   # or without REPO: the address of the git remote "origin"
+    make unpublish                               # no address again, and no link
     python notebooks/links.py                    # the same cells again, say on a new notebook
     python notebooks/links.py --check            # changes nothing; says what differs, and whether the address is set
 
@@ -8,18 +9,18 @@ The address stands once, in pyproject.toml: ``Repository`` under ``[project.urls
 link of every notebook below ``notebooks/``, the Colab cell, which is the second one, the links and badges of the
 READMEs, and ``repository-code`` in CITATION.cff. As long as no address is set none of these links is shown, and the
 Colab cell says what to do. The third cell (recipe and data) is put in place too; notebooks in ``solutions/`` have none.
-The Korean ones come from ``translate.py``; here they get the address alone.
+The Korean ones come from ``translate.py``; here they get the address alone. Python's own library is enough.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-
-import nbformat
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.ko.md")
@@ -153,14 +154,20 @@ def citation(text: str, address: str | None) -> str:
 def notebook_text(path: Path, address: str | None) -> str:
     """A notebook's file with the shared cells in place; nothing else is touched."""
     inside = path.relative_to(ROOT).as_posix()
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[0].source = title_cell(notebook.cells[0].source, inside, address)
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = notebook["cells"]
+    _write_cell(cells[0], title_cell("".join(cells[0]["source"]), inside, address))
     # Where the paths of its cells hold: for one in another language the folder of its English original.
     folder = path.parent.relative_to(ROOT).as_posix().replace(f"{NOTEBOOKS}/ko", NOTEBOOKS)
-    notebook.cells[1].source = colab_cell(folder, address)
+    _write_cell(cells[1], colab_cell(folder, address))
     if path.parent == ROOT / NOTEBOOKS:
-        notebook.cells[2].source = CHOICE_CELL
-    return nbformat.writes(notebook) + "\n"
+        _write_cell(cells[2], CHOICE_CELL)
+    # As nbformat writes it; a test compares them.
+    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _write_cell(cell: dict[str, Any], text: str) -> None:
+    cell["source"] = text.splitlines(keepends=True)
 
 
 def notebooks() -> list[Path]:
@@ -192,10 +199,12 @@ def main() -> int:
     parser.add_argument(
         "--set", metavar="NAME/TDD", help="the repository on GitHub; empty: that of the remote 'origin'"
     )
+    parser.add_argument("--unset", action="store_true", help="no address: every link and badge goes")
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if something differs")
     args = parser.parse_args()
-    if args.set is not None:
-        text = with_address(_read("pyproject.toml"), args.set or of_remote(_origin()))
+    if args.set is not None or args.unset:
+        name = None if args.unset else args.set or of_remote(_origin())
+        text = with_address(_read("pyproject.toml"), name)
         (ROOT / "pyproject.toml").write_text(text, encoding="utf-8", newline="\n")
     address = repository()
     should = expected(address).items()

@@ -19,13 +19,14 @@ LINK = "https://colab.research.google.com/github/some-one/their.kit/blob/main/"
 
 @pytest.fixture
 def kit(tmp_path, monkeypatch):
-    """A copy of what holds the address, with a notebook in each folder, one of them of another language."""
+    """A copy of what holds the address, as if unpublished, with a notebook in each folder, one of another language."""
     monkeypatch.setattr(links, "ROOT", tmp_path)
     for name in ("pyproject.toml", "CITATION.cff", *links.READMES):
         shutil.copy(ROOT / name, tmp_path / name)
     for folder in ("notebooks", "notebooks/solutions", "notebooks/ko"):
         (tmp_path / folder).mkdir()
         shutil.copy(ROOT / "notebooks/solutions/07_reproduction_audit.ipynb", tmp_path / folder)  # a small one
+    run(monkeypatch, "--unset")
     return tmp_path
 
 
@@ -47,7 +48,6 @@ def test_this_checkout_agrees_with_its_address(capsys, monkeypatch):
 
 
 def test_publishing_sets_every_link_and_nothing_else(kit, monkeypatch):
-    assert run(monkeypatch) == 0
     without = texts(kit)
     shown = [text for path, text in without.items() if path.suffix != ".toml" and b"github.com/" in text]
     assert not [text for text in shown if b"colab.research" in text or b"OWNER" in text or b"git clone" in text]
@@ -72,9 +72,28 @@ def test_publishing_sets_every_link_and_nothing_else(kit, monkeypatch):
         assert len(opened) == 10
     assert yaml.safe_load((kit / "CITATION.cff").read_text(encoding="utf-8"))["repository-code"] == ADDRESS
     # Back again: every byte as before, so that nothing but links was touched.
-    text = (kit / "pyproject.toml").read_text(encoding="utf-8")
-    (kit / "pyproject.toml").write_text(links.with_address(text, None), encoding="utf-8")
-    assert run(monkeypatch) == 0 and texts(kit) == without
+    assert run(monkeypatch, "--unset") == 0 and links.repository() is None and texts(kit) == without
+
+
+def test_python_alone_is_enough(kit):
+    """In an interpreter that sees no installed package, which has to find the kit from its own place."""
+    shutil.copy(ROOT / "notebooks/links.py", kit / "notebooks")
+
+    def alone(*arguments):
+        command = [sys.executable, "-I", "-S", str(kit / "notebooks/links.py"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+
+    before = texts(kit)
+    done = alone("--set", "some-one/their.kit")
+    assert done.returncode == 0 and ADDRESS in done.stdout, done.stderr
+    assert alone("--check").returncode == 0 and texts(kit) != before
+    assert alone("--unset").returncode == 0 and texts(kit) == before
+
+
+@pytest.mark.parametrize("path", links.notebooks(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_notebook_is_written_as_nbformat_writes_it(path):
+    expected = nbformat.writes(nbformat.read(path, as_version=4)) + "\n"
+    assert links.notebook_text(path, links.repository()) == expected
 
 
 def test_the_address_is_metadata_of_the_package(kit, monkeypatch):
