@@ -21,8 +21,8 @@ from typing import Any
 from tdd.app.page import NOT_MEANT, Page, judge
 from tdd.errors import TddError
 from tdd.evaluation.predict import VideoScorer
+from tdd.machine.kit import install_command
 
-INSTALL = "pip install 'tdd-deepfake[app]'"
 HERE = "127.0.0.1"
 FONTS = ["system-ui", "sans-serif"]
 CLIPS = 3
@@ -40,7 +40,7 @@ def load_gradio() -> Any:
     try:
         import gradio
     except ImportError as error:
-        raise TddError(f"The page needs Gradio ({error}); install it with: {INSTALL}") from error
+        raise TddError(f"The page needs Gradio ({error}); install it with: {install_command('app')}") from error
     return gradio
 
 

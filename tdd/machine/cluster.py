@@ -15,6 +15,7 @@ from typing import Any
 
 import tdd
 from tdd.errors import TddError
+from tdd.machine.kit import install_command
 from tdd.machine.parallel import QUEUE_FACTOR, Engine, Pool, Result, WorkerKilled, begin_worker
 
 ANSWER_SECONDS = 120.0
@@ -190,7 +191,7 @@ def _import_ray() -> Any:
         import ray.util.scheduling_strategies
     except ImportError as error:
         raise TddError(
-            f"--engine ray needs Ray ({error}); install it with: pip install 'tdd-deepfake[cluster]' "
+            f"--engine ray needs Ray ({error}); install it with: {install_command('cluster')} "
             "(there is none for Intel Macs)."
         ) from error
     return ray

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from tdd.errors import TddError
 from tdd.machine.files import sha256
+from tdd.machine.kit import install_command
 from tdd.preprocess.face_weights import DETECTORS, LANDMARKS, WITHOUT
 from tdd.preprocess.heatmaps import centres_and_sides, crop_face, points_of
 
 PACKAGE = "face-alignment 1.5"
-INSTALL = 'pip install "tdd-deepfake[faces]"'
 # On a CPU a look takes 1.1 s at this size and 4.8 s at 1280 x 720 (benchmarks/results/landmarks.md).
 LARGEST_SIDE = 640
 """Pixels of the longer side of the picture that a detector sees; a larger frame is made smaller, and its boxes not."""
@@ -190,8 +190,8 @@ def _package(module: str) -> Any:
         return importlib.import_module(f"face_alignment.{module}")
     except ImportError as error:
         raise TddError(
-            f"{PACKAGE}, which finds faces and their landmarks, cannot be used ({error}); install it with: {INSTALL} "
-            "(requirements.txt has all of it), or give the landmarks of every video. "
+            f"{PACKAGE}, which finds faces and their landmarks, cannot be used ({error}); install it with: "
+            f"{install_command('faces')} (requirements.txt has all of it), or give the landmarks of every video. "
             f"{WITHOUT}"
         ) from error
 

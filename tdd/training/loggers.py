@@ -15,6 +15,7 @@ from typing import Any
 from tdd.config import TENSORBOARD, WANDB
 from tdd.errors import TddError
 from tdd.machine.files import write_atomically
+from tdd.machine.kit import install_command
 
 HISTORY, TABLE = "history.jsonl", "history.csv"
 """In a run's folder, while it trains: one line an epoch; the record holds the same when it is finished."""
@@ -48,7 +49,7 @@ def require_loggers(names: Sequence[str]) -> None:
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise TddError(
-                f"machine.loggers asks for {name}, which is not installed; pip install 'tdd-deepfake[{name}]', or "
+                f"machine.loggers asks for {name}, which is not installed; {install_command(name)}, or "
                 f"leave {name} out."
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from tdd.machine.kit import repository
 from tdd.metrics.kept_calibration import calibration_text
 from tdd.records.paper import CITATION as PAPER
 from tdd.weights.checkpoints import PACKED_WEIGHTS
@@ -90,10 +91,16 @@ def _use(aligned: bool) -> Iterator[str]:
         "video's score comes from their mean."
     )
     yield (
-        "## Use\n\nIn a copy of the kit:\n\n```\npip install '.[faces]' ./opencv-stand-in huggingface_hub\n"
+        '## Use\n\n{_copy()}\n\n```\npip install -e ".[faces]" ./opencv-stand-in huggingface_hub\n'
         f"tdd predict VIDEO --checkpoint hf://USER/NAME{face}\n```\n\n"
         f"Without `huggingface_hub` in Python: `hf download USER/NAME --local-dir DIR`, then `--checkpoint DIR`.{needs}"
     )
+
+
+def _copy() -> str:
+    """Where a reader gets the kit: the commands below are typed in a copy of it."""
+    address = repository()
+    return f"In a copy of [the kit]({address}) (`git clone {address}`):" if address else "In a copy of the kit:"
 
 
 def _data(info: dict[str, Any]) -> Iterator[str]:

@@ -67,7 +67,7 @@ def test_a_missing_package_is_said_with_the_command(tmp_path, monkeypatch):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(face_networks.importlib, "import_module", absent)
-    with pytest.raises(TddError, match=r'pip install "tdd-deepfake\[faces\]".*--detector dlib'):
+    with pytest.raises(TddError, match=r'pip install .*\[faces\]" .*opencv-stand-in.*--detector dlib'):
         FaceLandmarker(weights=tmp_path, device="cpu")
 
 
