@@ -35,6 +35,20 @@ def test_tests_run_on_three_systems_and_at_both_ends_of_python_and_packages():
     assert any("links.py --check" in command for command in commands(jobs("links")["own"]))
 
 
+BROUGHT = {
+    "dlib": "dlib-bin", "face_alignment": "face-alignment", "gradio_client": "gradio", "huggingface_hub": "gradio",
+}  # fmt: skip
+"""Modules that tests ask for, to the package of the requirements that brings them, where its name is another."""
+
+
+def test_no_test_is_skipped_everywhere_for_want_of_a_package():
+    files = [(ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-dev.txt")]
+    pinned = {line.partition("==")[0] for text in files for line in text.splitlines() if "==" in line}
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    asked = set(re.findall(r'importorskip\("(\w+)', tests)) - {"tomllib"}  # of Python 3.11
+    assert {"gradio", "ray"} <= asked and {BROUGHT.get(name, name) for name in asked} <= pinned
+
+
 @every
 def test_what_a_workflow_calls_exists(path):
     for job in jobs(path.stem).values():

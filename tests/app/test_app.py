@@ -1,7 +1,9 @@
 """The page for one video: what it shows, what it refuses in one sentence, and that it stays on this machine."""
 
+import json
 import sys
 import urllib.request
+from urllib.parse import urljoin
 
 import av
 import numpy as np
@@ -13,9 +15,11 @@ from tdd.cli import main
 from tdd.evaluation.predict import VideoScorer, predict_video
 from tdd.preprocess.faces import FaceLandmarker
 from tdd.weights.shipped import find_weights
+from tests.chromium import asked, chromium, needs_chromium
 from tests.evaluation.test_predict import export
 from tests.preprocess.discs import GREEN, RED, disc_finders, film
 from tests.preprocess.trees import add_video
+from website.check import FETCHED_BY_STYLE, FOREIGN, Written
 
 FACE = np.random.default_rng(0).uniform(10, 60, (68, 2)).astype(np.float32)
 
@@ -90,7 +94,22 @@ def served(scorer):
     blocks.close()
 
 
-def test_the_served_page_scores_an_upload_and_names_no_other_machine(served, tmp_path):
+def fetched(address):
+    with urllib.request.urlopen(address) as answer:
+        return answer.read().decode("utf-8", "replace")
+
+
+def loaded_from_elsewhere(address):
+    """What a page, its settings and its styles load of other machines; what scripts ask for a browser tells."""
+    page, settings = Written(fetched(address)), json.loads(fetched(urljoin(address, "config")))
+    loaded = [*page.loaded, *page.styles, *settings["stylesheets"]]
+    found = [one for one in loaded if FOREIGN.match(one) and not one.startswith(address)]
+    for style in ["theme.css", *(one for one in page.loaded if one.endswith(".css") and one not in found)]:
+        found += FETCHED_BY_STYLE.findall(fetched(urljoin(address, style)))
+    return found
+
+
+def test_the_served_page_scores_an_upload_and_loads_nothing_from_elsewhere(served, tmp_path):
     client = pytest.importorskip("gradio_client")
     address, heard = served
     assert address in heard[0] and address.startswith("http://127.0.0.1:")
@@ -102,6 +121,43 @@ def test_the_served_page_scores_an_upload_and_names_no_other_machine(served, tmp
     assert "<h2>Rank" in words
     words, *_ = page.predict(None, None, api_name="/score")
     assert "upload one" in words
-    text = urllib.request.urlopen(address).read().decode()
-    assert "fonts.googleapis.com/css" not in text
+    assert "score it" in fetched(address).lower() and not loaded_from_elsewhere(address)
     assert load_gradio().analytics.analytics_enabled() is False
+
+
+def test_a_page_with_the_fonts_of_gradio_s_own_theme_would_be_told(scorer, monkeypatch):
+    gradio = pytest.importorskip("gradio")
+    plain = gradio.themes.Default
+    monkeypatch.setattr("gradio.themes.Default", lambda **_: plain(font=gradio.themes.GoogleFont("Inter")))
+    blocks = run_app(scorer, say=lambda _: None, block=False)
+    try:
+        assert any("fonts.googleapis.com" in one for one in loaded_from_elsewhere(blocks.local_url))
+    finally:
+        blocks.close()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_browser_asks_no_other_machine(served, tmp_path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    address, _ = served
+    add_video(tmp_path, "a.mp4", 60)
+    with chromium(tmp_path / "profile") as browser:
+
+        def until(ready, seconds=60):
+            return WebDriverWait(browser, seconds, 0.2).until(lambda _: ready())
+
+        def text():
+            return browser.find_element(By.TAG_NAME, "body").text
+
+        browser.get(address)
+        until(lambda: "Score it" in text())
+        browser.find_element(By.CSS_SELECTOR, "input[type=file][accept*=video]").send_keys(str(tmp_path / "a.mp4"))
+        until(lambda: browser.find_elements(By.TAG_NAME, "video"))
+        next(one for one in browser.find_elements(By.TAG_NAME, "button") if one.text == "Score it").click()
+        until(lambda: "Not scored" in text() or "Rank " in text())
+        addresses = asked(browser)
+    assert len(addresses) > 5
+    assert not [one for one in addresses if not one.startswith((address, "data:", "blob:", "chrome:", "about:"))]
