@@ -11,7 +11,7 @@ import contextlib
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -49,23 +49,28 @@ TIMESTAMPS = "timestamps"
 RELABELLED = "relabelled"
 
 
-def setting(default: Any, origin: str, meaning: str) -> Any:
-    """A field of a recipe: its default, where that comes from, and what it means, with its unit."""
-    return field(default_factory=lambda: copy.copy(default), metadata={"origin": origin, "meaning": meaning})
+def setting(default: Any, origin: str, meaning: str, least: float | None = None, most: float = math.inf) -> Any:
+    """A field of a recipe: its default, where that comes from, and what it means, with its unit.
+
+    A number is never below ``least`` nor above ``most``; every number says so, and a word or a switch does not.
+    """
+    said = {"origin": origin, "meaning": meaning} | ({} if least is None else {"range": (least, most)})
+    return field(default_factory=lambda: copy.copy(default), metadata=said)
 
 
 @dataclass(frozen=True)
 class ClipConfig:
     """Geometry of a clip, from the aligned face to the network's input."""
 
-    frames: int = setting(25, PAPER, "Frames in a clip, at 25 fps.")
-    canvas: int = setting(256, REALFORENSICS, "Side of the square, px, in which the mean face lies.")
-    crop: int = setting(150, REALFORENSICS, "Side of the stored face crop, px, cut from the canvas.")
+    frames: int = setting(25, PAPER, "Frames in a clip, at 25 fps.", least=1)
+    canvas: int = setting(256, REALFORENSICS, "Side of the square, px, in which the mean face lies.", least=1)
+    crop: int = setting(150, REALFORENSICS, "Side of the stored face crop, px, cut from the canvas.", least=1)
     view_crop: int = setting(
         140, REALFORENSICS,
         "Side of the crop that a view takes from the stored one, px: random in training, central otherwise.",
+        least=1,
     )  # fmt: skip
-    input_size: int = setting(112, REALFORENSICS, "Side of the frames that the networks see, px.")
+    input_size: int = setting(112, REALFORENSICS, "Side of the frames that the networks see, px.", least=1)
     frame_rate: str = setting(
         TIMESTAMPS,
         OURS,
@@ -78,18 +83,20 @@ class ClipConfig:
 class NoiseConfig:
     """What a view may add: the flip is for all training views, the rest for students only."""
 
-    flip: float = setting(0.5, REALFORENSICS, "Probability of a horizontal flip.")
-    grayscale: float = setting(0.5, REALFORENSICS, "Probability that a clip loses its colour.")
-    erase: float = setting(0.5, REALFORENSICS, "Probability that one rectangle is erased in all frames.")
-    erase_area_min: float = setting(0.02, REALFORENSICS, "Smallest erased share of the frame.")
-    erase_area_max: float = setting(0.33, REALFORENSICS, "Largest erased share of the frame.")
+    flip: float = setting(0.5, REALFORENSICS, "Probability of a horizontal flip.", least=0, most=1)
+    grayscale: float = setting(0.5, REALFORENSICS, "Probability that a clip loses its colour.", least=0, most=1)
+    erase: float = setting(
+        0.5, REALFORENSICS, "Probability that one rectangle is erased in all frames.", least=0, most=1
+    )
+    erase_area_min: float = setting(0.02, REALFORENSICS, "Smallest erased share of the frame.", least=0, most=1)
+    erase_area_max: float = setting(0.33, REALFORENSICS, "Largest erased share of the frame.", least=0, most=1)
     time_mask_frames: int = setting(
-        11, REALFORENSICS, "Longest run of frames set to zero (four times as many in the log-mel)."
+        11, REALFORENSICS, "Longest run of frames set to zero (four times as many in the log-mel).", least=0
     )
     time_mask_stage2: float = setting(
-        0.5, REALFORENSICS, "Probability of the time mask in stage 2; stage 1 always draws one."
+        0.5, REALFORENSICS, "Probability of the time mask in stage 2; stage 1 always draws one.", least=0, most=1
     )
-    mel_mask_bins: int = setting(26, REALFORENSICS, "Longest run of mel bins set to zero.")
+    mel_mask_bins: int = setting(26, REALFORENSICS, "Longest run of mel bins set to zero.", least=0)
 
 
 @dataclass(frozen=True)
@@ -101,24 +108,24 @@ class ModelConfig:
     )
     audio: dict[str, Any] = setting({}, REALFORENSICS, "Keyword arguments of the audio ResNet; empty: published size.")
     predictor: dict[str, Any] = setting({}, REALFORENSICS, "Keyword arguments of the predictor; empty: published size.")
-    projection: int = setting(256, PAPER, "Channels of projections and predictions.")
+    projection: int = setting(256, PAPER, "Channels of projections and predictions.", least=1)
 
 
 @dataclass(frozen=True)
 class OptimiserConfig:
     """AdamP (Heo et al., ICLR 2021, arXiv 2006.08217) and its schedule."""
 
-    learning_rate: float = setting(7e-4, REALFORENSICS, "Base rate at batch 256; scaled by sqrt(batch / 256).")
-    weight_decay: float = setting(1e-2, REALFORENSICS, "Decoupled weight decay.")
+    learning_rate: float = setting(7e-4, REALFORENSICS, "Base rate at batch 256; scaled by sqrt(batch / 256).", least=0)
+    weight_decay: float = setting(1e-2, REALFORENSICS, "Decoupled weight decay.", least=0)
 
 
 @dataclass(frozen=True)
 class Stage1Config:
     """Cross-modal pretraining on real talking faces."""
 
-    batch_size: int = setting(256, REALFORENSICS, "Clips per optimiser step.")
-    epochs: int = setting(150, REALFORENSICS, "Passes over the clips.")
-    warmup_epochs: int = setting(20, REALFORENSICS, "Linear warm-up, then cosine to zero.")
+    batch_size: int = setting(256, REALFORENSICS, "Clips per optimiser step.", least=1)
+    epochs: int = setting(150, REALFORENSICS, "Passes over the clips.", least=1)
+    warmup_epochs: int = setting(20, REALFORENSICS, "Linear warm-up, then cosine to zero.", least=0)
     datasets: tuple[str, ...] = setting(
         (LRW,), PAPER,
         "Data sets whose real videos with sound are heard, in stage 2 too; all but LRW are cut into pieces of 29 "
@@ -127,6 +134,7 @@ class Stage1Config:
     clips: int = setting(
         5_000, PAPER,
         "Training clips: as many of each word, by name, as make up this number; 0 takes all.",
+        least=0,
     )  # fmt: skip
     audio: bool = setting(
         True, PAPER,
@@ -136,8 +144,9 @@ class Stage1Config:
     ema_base: float = setting(
         0.999, REALFORENSICS,
         "EMA momentum m is 1 - (1 - ema_base) x batch_size / ema_batch, fixed.",
+        least=0, most=1,
     )  # fmt: skip
-    ema_batch: int = setting(96, REALFORENSICS, "The batch size at which ``ema_base`` holds.")
+    ema_batch: int = setting(96, REALFORENSICS, "The batch size at which ``ema_base`` holds.", least=1)
     centre_targets: str = setting(
         NONE, OURS,
         "What is taken out of the targets in training: none, position (their mean over clips at each frame) or both "
@@ -146,12 +155,14 @@ class Stage1Config:
     validation_clips: int = setting(
         1_000, OURS,
         "Validation clips that are looked at after an epoch, at most, spread over the words; 0 takes all.",
+        least=0,
     )  # fmt: skip
     micro_batches: int = setting(
         1,
         OURS,
         "Parts of a batch that pass one after the other, gradients added up; batch norm and centre_targets see one "
         "part at a time.",
+        least=1,
     )
     optimiser: OptimiserConfig = OptimiserConfig()
 
@@ -165,14 +176,16 @@ class Stage1Config:
 class Stage2Config:
     """Forgery detection with the auxiliary prediction of the stage-1 teacher."""
 
-    batch_size: int = setting(32, REALFORENSICS, "Labelled clips per optimiser step.")
+    batch_size: int = setting(32, REALFORENSICS, "Labelled clips per optimiser step.", least=1)
     real_per_labelled: float = setting(
         8.0, REALFORENSICS,
         "Clips of stage-1 data, labelled real, that join each labelled clip.",
+        least=0,
     )  # fmt: skip
     real_repeats: int = setting(
         1, OURS,
         "Clips of each labelled real video an epoch, beside one of each fake; 4 balance four methods.",
+        least=1,
     )  # fmt: skip
     pairs: str = setting(
         NONE, OURS,
@@ -197,19 +210,22 @@ class Stage2Config:
         350, OURS,
         "Validation videos whose middle clip is scored after each epoch, at most, spread over reals "
         "and seen methods; nothing but patience reads it. 0: none.",
+        least=0,
     )  # fmt: skip
     patience: int = setting(
         0, OURS,
         "Training ends before ``epochs`` once so many, one after the other, brought no higher AUC on the validation "
         "videos, counted from where training BCE has left its plateau. 0: never.",
+        least=0,
     )  # fmt: skip
     labelled_share: float = setting(
         1.0, OURS,
         "Share of the people of the training videos whose videos are labelled; each is then shown so often that an "
         "epoch is as long as with all.",
+        least=0, most=1,
     )  # fmt: skip
-    epochs: int = setting(150, REALFORENSICS, "Passes over the labelled videos, one random clip of each.")
-    warmup_epochs: int = setting(5, REALFORENSICS, "Linear warm-up, then constant.")
+    epochs: int = setting(150, REALFORENSICS, "Passes over the labelled videos, one random clip of each.", least=1)
+    warmup_epochs: int = setting(5, REALFORENSICS, "Linear warm-up, then constant.", least=0)
     methods: tuple[str, ...] = setting(
         SEEN_METHODS, PAPER,
         "Forgery methods seen in training, by their names in the catalog; the reals of their data sets come with them.",
@@ -218,8 +234,14 @@ class Stage2Config:
         1,
         OURS,
         "As in stage 1; each part holds the same share of stage-1 clips, so the logit shift stays that of the batch.",
+        least=1,
     )
     optimiser: OptimiserConfig = OptimiserConfig()
+
+    @property
+    def joined(self) -> int:
+        """Stage-1 clips that join the labelled ones of a batch."""
+        return round(self.batch_size * self.real_per_labelled)
 
 
 @dataclass(frozen=True)
@@ -229,8 +251,9 @@ class EvaluationConfig:
     faceforensics_frames: int = setting(
         110, REALFORENSICS,
         "Frames of a FaceForensics++ video that are used, from its start; other data sets are used whole.",
+        least=1,
     )  # fmt: skip
-    batch_size: int = setting(32, OURS, "Clips per forward pass; has no effect on the scores.")
+    batch_size: int = setting(32, OURS, "Clips per forward pass; has no effect on the scores.", least=1)
 
 
 @dataclass(frozen=True)
@@ -282,16 +305,24 @@ LOGGERS = (TENSORBOARD, WANDB)
 class MachineConfig:
     """Where and how fast, never what: no field here may change a result beyond rounding, and precision alone that."""
 
-    accelerator: str = setting("auto", OURS, "Lightning accelerator: ``auto``, ``cpu``, ``gpu``.")
-    precision: str = setting("32-true", OURS, "Lightning precision, for example ``bf16-mixed`` on a GPU.")
+    accelerator: str = setting(
+        "auto", OURS,
+        "Where networks compute: ``auto`` (on a CUDA GPU where there is one, else on the CPU), ``cpu``, or ``gpu`` "
+        "(``cuda`` is the same), which is refused where there is none.",
+    )  # fmt: skip
+    precision: str = setting(
+        "32-true", OURS,
+        "Lightning precision: ``32-true``, ``bf16-mixed``, on a GPU ``16-mixed``, or ``64-true``.",
+    )  # fmt: skip
     devices: int = setting(
         1, OURS,
         "GPUs of a run, or processes where it computes on a CPU, each with an equal share of every batch; they take "
         "one step together. Not read where torchrun or srun begins the processes.",
+        least=1,
     )  # fmt: skip
-    workers: int = setting(4, OURS, "Loader processes per device; 0 loads in the training process.")
-    threads: int = setting(0, OURS, "Torch threads per device; 0 leaves torch's own choice.")
-    checkpoint_epochs: int = setting(1, OURS, "Epochs between resume points.")
+    workers: int = setting(4, OURS, "Loader processes per device; 0 loads in the training process.", least=0)
+    threads: int = setting(0, OURS, "Torch threads per device; 0 leaves torch's own choice.", least=0)
+    checkpoint_epochs: int = setting(1, OURS, "Epochs between resume points.", least=1)
     loggers: tuple[str, ...] = setting(
         (), OURS,
         "What is told of each epoch beside the run's history.csv: ``tensorboard``, ``wandb`` (Weights & Biases), "
@@ -319,6 +350,8 @@ _CHOICES = {
     "stage2.pairs": (NONE, IN_BATCH, BY_DRAWS),
     "stage2.projector": (NEW, FROM_STAGE1),
     "stage2.teacher_statistics": (BATCH, RUNNING),
+    "machine.accelerator": ("auto", "cpu", "gpu", "cuda"),
+    "machine.precision": ("32-true", "bf16-mixed", "16-mixed", "64-true"),
 }
 """What the settings that are words may be."""
 
@@ -339,82 +372,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Reject conflicts where they are stated, not hours later."""
-        clip, noise, stage1, stage2 = self.clip, self.noise, self.stage1, self.stage2
-        _require(min(clip.frames, clip.view_crop, clip.input_size) > 0, "clip: sizes are 1 or more", self.name)
-        _require(clip.view_crop <= clip.crop <= clip.canvas, "clip: view_crop <= crop <= canvas must hold", self.name)
-        _require(noise.time_mask_frames < clip.frames, "noise.time_mask_frames must be below clip.frames", self.name)
-        _require(noise.erase_area_min <= noise.erase_area_max, "noise.erase_area_min exceeds erase_area_max", self.name)
-        _require(
-            0 <= stage1.momentum < 1, f"stage1 gives EMA momentum {stage1.momentum:.4g}, outside [0, 1)", self.name
-        )
-        _require(stage1.warmup_epochs < stage1.epochs, "stage1.warmup_epochs must be below stage1.epochs", self.name)
-        _require(stage2.warmup_epochs < stage2.epochs, "stage2.warmup_epochs must be below stage2.epochs", self.name)
-        for name, stage in (("stage1", stage1), ("stage2", stage2)):
-            parts = stage.micro_batches
-            _require(
-                parts > 0 and stage.batch_size % parts == 0, f"{name}.micro_batches must divide batch_size", self.name
-            )
-            _require(stage.batch_size // parts > 1, f"{name}: batch norm needs 2 clips or more in a batch", self.name)
-        if stage2.pairs != NONE:
-            parts = stage2.micro_batches
-            _require(
-                stage2.batch_size // parts % 2 == 0,
-                "stage2.pairs wants an even number of clips in a batch and in each of its micro_batches",
-                self.name,
-            )
-            _require(
-                stage2.real_repeats == 1, "stage2.pairs brings a real with each fake; real_repeats is 1 then", self.name
-            )
-            reals = stage2.batch_size / 2 + round(stage2.batch_size * stage2.real_per_labelled)
-            _require(
-                reals // parts > 1,
-                "stage2.pairs leaves one real clip in each of the micro_batches, and the auxiliary task takes two",
-                self.name,
-            )
-        share = stage2.labelled_share
-        _require(0 < share <= 1, "stage2.labelled_share is above 0 and up to 1", self.name)
-        _require(
-            abs(1 / share - round(1 / share)) <= 1e-6,
-            f"stage2.labelled_share is 1 divided by a whole number, as 0.5 or 0.1, not {share:g}, so that an epoch can "
-            "be as long as with all",
-            self.name,
-        )
-        _require(
-            not stage2.patience or stage2.validation_videos > 0,
-            "stage2.patience wants validation_videos to go by",
-            self.name,
-        )
-        joined, devices = round(stage2.batch_size * stage2.real_per_labelled), self.machine.devices
-        _require(devices > 0, "machine.devices is 1 or more", self.name)
-        for name, clips, parts in (
-            ("stage1.batch_size", stage1.batch_size, stage1.micro_batches),
-            ("stage2.batch_size", stage2.batch_size, stage2.micro_batches),
-            ("stage2.batch_size x real_per_labelled", joined, stage2.micro_batches),
-        ):
-            _require(
-                clips // parts % devices == 0,
-                f"{devices} devices cannot share {name} equally: {clips} clips in {parts} part(s)",
-                self.name,
-            )
-        _require(
-            joined % stage2.micro_batches == 0,
-            "stage2.micro_batches must divide the stage-1 clips of a batch",
-            self.name,
-        )
-        for path, known in _CHOICES.items():
-            section, name = path.split(".")
-            value = getattr(getattr(self, section), name)
-            _require(value in known, f"{path} is {' or '.join(known)}, not '{value}'", self.name)
-        _require(
-            self.machine.precision not in ("bf16-true", "16-true"),
-            f"machine.precision is '{self.machine.precision}', in which the teachers' small moves round to nothing; "
-            "bf16-mixed and 16-mixed keep weights in single precision",
-            self.name,
-        )
-        for name in self.machine.loggers:
-            _require(name in LOGGERS, f"machine.loggers are {' and '.join(LOGGERS)}, not '{name}'", self.name)
-        for chance in ("flip", "grayscale", "erase", "time_mask_stage2"):
-            _require(0 <= getattr(noise, chance) <= 1, f"noise.{chance} is a probability", self.name)
+        for rules in (_ranges, _clip_rules, _stage_rules, _pair_rules, _ending_rules, _device_rules, _word_rules):
+            for holds, rule in rules(self):
+                if not holds:
+                    raise TddError(f"Recipe '{self.name}': {rule}; correct the recipe.")
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain values, as saved in run records."""
@@ -446,9 +407,92 @@ class Recipe:
         return values
 
 
-def _require(condition: bool, rule: str, name: str) -> None:
-    if not condition:
-        raise TddError(f"Recipe '{name}': {rule}; correct the recipe.")
+Rules = Iterator[tuple[bool, str]]
+"""What must hold, and the sentence where it does not. Later ones may rest on earlier ones."""
+
+
+def _ranges(section: Any, where: str = "") -> Rules:
+    """Every number within its range; none is infinite or no number."""
+    for known in fields(section):
+        value, path = getattr(section, known.name), f"{where}{known.name}"
+        if dataclasses.is_dataclass(value):
+            yield from _ranges(value, f"{path}.")
+        elif "range" in known.metadata:
+            least, most = known.metadata["range"]
+            reach = f"is {least:g} or more" if math.isinf(most) else f"lies from {least:g} to {most:g}"
+            yield math.isfinite(value) and least <= value <= most, f"{path} {reach}, not {value:g}"
+
+
+def _clip_rules(recipe: Recipe) -> Rules:
+    clip, noise = recipe.clip, recipe.noise
+    yield clip.view_crop <= clip.crop <= clip.canvas, "clip: view_crop <= crop <= canvas must hold"
+    yield noise.time_mask_frames < clip.frames, "noise.time_mask_frames must be below clip.frames"
+    yield noise.erase_area_min <= noise.erase_area_max, "noise.erase_area_min exceeds erase_area_max"
+
+
+def _stage_rules(recipe: Recipe) -> Rules:
+    momentum = recipe.stage1.momentum
+    yield 0 <= momentum < 1, f"stage1 gives EMA momentum {momentum:.4g}, outside [0, 1)"
+    for name, stage in (("stage1", recipe.stage1), ("stage2", recipe.stage2)):
+        parts = stage.micro_batches
+        yield stage.warmup_epochs < stage.epochs, f"{name}.warmup_epochs must be below {name}.epochs"
+        yield stage.batch_size % parts == 0, f"{name}.micro_batches must divide batch_size"
+        yield stage.batch_size // parts > 1, f"{name}: batch norm needs 2 clips or more in a batch"
+
+
+def _pair_rules(recipe: Recipe) -> Rules:
+    stage2, parts = recipe.stage2, recipe.stage2.micro_batches
+    if stage2.pairs == NONE:
+        return
+    yield (
+        stage2.batch_size // parts % 2 == 0,
+        "stage2.pairs wants an even number of clips in a batch and in each of its micro_batches",
+    )
+    yield stage2.real_repeats == 1, "stage2.pairs brings a real with each fake; real_repeats is 1 then"
+    yield (
+        (stage2.batch_size / 2 + stage2.joined) // parts > 1,
+        "stage2.pairs leaves one real clip in each of the micro_batches, and the auxiliary task takes two",
+    )
+
+
+def _ending_rules(recipe: Recipe) -> Rules:
+    stage2, share = recipe.stage2, recipe.stage2.labelled_share
+    yield share > 0, "stage2.labelled_share is above 0 and up to 1"
+    yield (
+        abs(1 / share - round(1 / share)) <= 1e-6,
+        f"stage2.labelled_share is 1 divided by a whole number, as 0.5 or 0.1, not {share:g}, so that an epoch can be "
+        "as long as with all",
+    )
+    yield not stage2.patience or stage2.validation_videos > 0, "stage2.patience wants validation_videos to go by"
+
+
+def _device_rules(recipe: Recipe) -> Rules:
+    stage1, stage2, devices = recipe.stage1, recipe.stage2, recipe.machine.devices
+    for name, clips, parts in (
+        ("stage1.batch_size", stage1.batch_size, stage1.micro_batches),
+        ("stage2.batch_size", stage2.batch_size, stage2.micro_batches),
+        ("stage2.batch_size x real_per_labelled", stage2.joined, stage2.micro_batches),
+    ):
+        yield (
+            clips // parts % devices == 0,
+            f"{devices} devices cannot share {name} equally: {clips} clips in {parts} part(s)",
+        )
+    yield stage2.joined % stage2.micro_batches == 0, "stage2.micro_batches must divide the stage-1 clips of a batch"
+
+
+def _word_rules(recipe: Recipe) -> Rules:
+    precision = recipe.machine.precision
+    yield (
+        precision not in ("bf16-true", "16-true"),
+        f"machine.precision is '{precision}', in which the teachers' small moves round to nothing; bf16-mixed and "
+        "16-mixed keep weights in single precision",
+    )
+    for path, known in _CHOICES.items():
+        section, name = path.split(".")
+        value = getattr(getattr(recipe, section), name)
+        yield value in known, f"{path} is {' or '.join(known)}, not '{value}'"
+    for name in recipe.machine.loggers:
+        yield name in LOGGERS, f"machine.loggers are {' and '.join(LOGGERS)}, not '{name}'"
 
 
 def choices(path: str) -> tuple[str, ...]:
@@ -523,10 +567,13 @@ def _load(name_or_path: str | Path, above: tuple[str, ...] = ()) -> Recipe:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise TddError(f"There is no recipe file {path}; name a file or one of: {', '.join(recipe_names())}.")
-        text, name = path.read_text(encoding="utf-8"), path.stem
+        try:
+            text, name = path.read_bytes(), path.stem
+        except OSError as error:
+            raise TddError(f"Recipe file {path} cannot be read ({error.strerror}); make it readable.") from error
     elif str(name_or_path) in recipe_names():
         name = str(name_or_path)
-        text = (resources.files("tdd") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+        text = (resources.files("tdd") / "recipes" / f"{name}.yaml").read_bytes()
     else:
         raise TddError(f"Unknown recipe '{name_or_path}'; known recipes: {', '.join(recipe_names())}.")
     try:

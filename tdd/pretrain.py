@@ -35,8 +35,8 @@ from tdd.data.store import ClipStore
 from tdd.losses import centre, prediction_loss
 from tdd.machine.launch import begins_ranks
 from tdd.machine.ranks import from_leader, join, losses_told, my_share, world
-from tdd.models import AudioResNet, Prober
-from tdd.models.build import Branch, build_predictor, video_backbone
+from tdd.models import Prober
+from tdd.models.build import Branch, audio_network, build_predictor, video_backbone
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.training.collapse import GROUP, CollapseWatch
 from tdd.training.devices import on_all_devices
@@ -69,7 +69,7 @@ class Pretraining(Stage):
         self.recipe, self.steps_per_epoch, self.micro_batches = recipe, steps_per_epoch, recipe.stage1.micro_batches
         projection = recipe.model.projection
         self.video = Branch(video_backbone(backbone, recipe), projection)
-        self.audio = Branch(AudioResNet(**recipe.model.audio), projection) if recipe.stage1.audio else None
+        self.audio = Branch(audio_network(recipe), projection) if recipe.stage1.audio else None
         self.video_predictor = build_predictor(recipe)
         self.audio_predictor = build_predictor(recipe) if self.audio else None
         self.video_teacher, self.audio_teacher = copy.deepcopy(self.video), copy.deepcopy(self.audio)

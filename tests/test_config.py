@@ -1,5 +1,7 @@
 import ast
 import dataclasses
+import math
+import re
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,10 @@ def test_every_field_is_read_somewhere_outside_the_configuration():
         ({"stage1": {"batch_size": "many"}}, "recipe.stage1.batch_size must be int"),
         ({"noise": {"flip": True}}, "recipe.noise.flip must be float"),
         ({"clip": {"view_crop": 200}}, "view_crop <= crop"),
-        ({"noise": {"flip": 1.5}}, "probability"),
+        ({"noise": {"flip": 1.5}}, r"noise\.flip lies from 0 to 1, not 1\.5"),
+        ({"stage2": {"labelled_share": 2.0}}, r"stage2\.labelled_share lies from 0 to 1, not 2"),
+        ({"machine": {"accelerator": "cdua"}}, "machine.accelerator is auto or cpu or gpu or cuda, not 'cdua'"),
+        ({"machine": {"precision": "fp8"}}, "machine.precision is 32-true or bf16-mixed or 16-mixed or 64-true"),
         ({"machine": {"precision": "bf16-true"}}, "bf16-mixed and 16-mixed keep weights in single precision"),
         ({"stage1": {"centre_targets": "two-way"}}, "stage1.centre_targets is none or position or both, not 'two-way'"),
         ({"stage2": {"teacher_statistics": "both"}}, "stage2.teacher_statistics is batch or running"),
@@ -83,6 +88,34 @@ def test_wrong_recipes_are_refused_in_one_sentence(values, sentence):
         recipe_from_dict(values)
 
 
+def numbers(section, where=""):
+    """Path and default of every number of a recipe; a switch is none."""
+    for field in dataclasses.fields(section):
+        value, path = getattr(section, field.name), f"{where}{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from numbers(value, f"{path}.")
+        elif type(value) in (int, float):
+            yield path, value
+
+
+@pytest.mark.parametrize(("path", "default"), list(numbers(Recipe())))
+def test_no_number_is_below_what_it_can_be_or_no_number(path, default):
+    """A negative count would end a training at once, or look at all videos but the last, and say nothing."""
+    wrong = [-1.0, math.nan, math.inf] if isinstance(default, float) else [-1]
+    for value in wrong:
+        with pytest.raises(TddError, match=rf"Recipe 'paper': {re.escape(path)} (is|lies from) .*, not "):
+            override(Recipe(), {path: value})
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["machine.checkpoint_epochs", "evaluation.batch_size", "stage1.ema_batch", "model.projection", "clip.frames"],
+)
+def test_what_is_divided_by_or_counted_from_one_is_not_zero(path):
+    with pytest.raises(TddError, match=rf"{re.escape(path)} is 1 or more, not 0"):
+        override(Recipe(), {path: 0})
+
+
 def test_unknown_names_and_broken_files_are_refused(tmp_path):
     with pytest.raises(TddError, match="known recipes: colab, demo"):
         load_recipe("nosuch")
@@ -92,6 +125,11 @@ def test_unknown_names_and_broken_files_are_refused(tmp_path):
     broken.write_text("stage1: [", encoding="utf-8")
     with pytest.raises(TddError, match="not valid YAML"):
         load_recipe(broken)
+    broken.write_bytes("name: größe".encode("latin-1"))
+    with pytest.raises(TddError, match="Recipe 'broken' is not valid YAML"):
+        load_recipe(broken)
+    broken.write_text("\ufeffstage2: {epochs: 7}", encoding="utf-8")  # as Notepad saves it
+    assert load_recipe(broken).stage2.epochs == 7
 
 
 def test_a_file_of_differences_is_a_recipe(tmp_path):

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from tdd.config import Recipe, recipe_from_dict
 from tdd.errors import TddError
 from tdd.machine.files import as_json
-from tdd.models import AudioResNet, CosineHead
-from tdd.models.build import Branch, build_predictor, video_arguments, video_backbone
+from tdd.models import CosineHead
+from tdd.models.build import Branch, audio_network, build_predictor, video_arguments, video_backbone
 from tdd.weights.checkpoints import STAGE1_PARTS, STAGE2_PARTS, Weights, check_part, load_part
 
 
@@ -74,7 +74,7 @@ def _part_networks(kind: str, backbone: str, recipe: Recipe) -> dict[str, nn.Mod
             detector = Detector(backbone, recipe)
             return {part: getattr(detector, part) for part in STAGE2_PARTS}
         if kind == "stage1_audio":
-            audio = Branch(AudioResNet(**recipe.model.audio), recipe.model.projection)
+            audio = Branch(audio_network(recipe), recipe.model.projection)
             parts = {"teacher.backbone": audio.backbone, "teacher.projector": audio.projector}
             return parts | {"predictor": build_predictor(recipe)}
         branch = Branch(video_backbone(backbone, recipe), recipe.model.projection)
