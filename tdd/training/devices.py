@@ -35,11 +35,16 @@ def make_fabric(machine: MachineConfig, may_leave_out: bool = False) -> Fabric:
         may_leave_out: some steps use only a part of the parameters, on all devices alike.
 
     Raises:
-        TddError: two processes were given the same GPU.
+        TddError: a GPU is asked for where there is none, half precision where there is no GPU, or two processes were
+            given the same GPU.
     """
-    if world() == 1:
-        return Fabric(accelerator=machine.accelerator, devices=1, precision=machine.precision)  # type: ignore[arg-type]
     gpu = on_gpu(machine)
+    if not gpu:
+        _require_no_gpu(machine)
+    if world() == 1:
+        # Never Lightning's own choice without CUDA: on a Mac it is a device that knows no double precision.
+        accelerator = machine.accelerator if gpu else "cpu"
+        return Fabric(accelerator=accelerator, devices=1, precision=machine.precision)  # type: ignore[arg-type]
     if gpu:
         _require_own_gpus()
     # Buffers are equal on all devices without being sent: batch norm is over the clips of all.
@@ -73,6 +78,19 @@ class _Met(TorchElasticEnvironment):
 
     def validate_settings(self, num_devices: int, num_nodes: int) -> None:
         """Nothing: they are counted by process, not by machine."""
+
+
+def _require_no_gpu(machine: MachineConfig) -> None:
+    if machine.accelerator not in ("auto", "cpu"):
+        raise TddError(
+            f"machine.accelerator is '{machine.accelerator}', and torch finds no CUDA GPU here; set it to auto or cpu, "
+            "or install a build of torch for the GPU."
+        )
+    if machine.precision == "16-mixed":  # Lightning would take bfloat16 in its place, and the record would not say so
+        raise TddError(
+            "machine.precision is '16-mixed', which wants a GPU, and this run computes on the CPU; set it to 32-true "
+            "or bf16-mixed."
+        )
 
 
 def _require_own_gpus() -> None:
