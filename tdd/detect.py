@@ -6,114 +6,44 @@ CVPR 2022, arXiv 2201.07131); the 2024 paper's change to the loss is ssl_weight 
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from tdd.config import BATCH, BY_DRAWS, EVALUATION, FROM_STAGE1, NONE, STAGE1, STAGE2, Recipe, Stage2Config
+from tdd.config import EVALUATION, NONE, STAGE1, STAGE2, Recipe
 from tdd.data.augment import mask_video, normalise, views
-from tdd.data.clips import (
-    CompanionBatches,
-    DetectionClips,
-    EpochBatches,
-    PairBatches,
-    ScoredClips,
-    in_order,
-    loader,
-    on_gpu,
-    pick_words,
-    usable,
-)
-from tdd.data.speech import talking_faces
-from tdd.data.store import ClipStore
-from tdd.errors import TddError
-from tdd.evaluation.evaluate import score_clips, to_scoring_device, write_scores
+from tdd.data.clips import on_gpu
+from tdd.data.store import SIZES, ClipStore
+from tdd.evaluation.evaluate import Scored, score_clips, to_scoring_device, write_scores
 from tdd.evaluation.likeness import kept, look_at, training_rows
 from tdd.evaluation.selection import evaluation_clips, listed_test_videos, seen_videos, validation_clips
-from tdd.losses import centre, detection_loss, logit_shift, prediction_loss
+from tdd.losses import detection_loss
 from tdd.machine.files import sha256
 from tdd.machine.launch import begins_ranks
-from tdd.machine.ranks import all_rows, counts_of_ranks, from_leader, join, leads, losses_told, my_share
+from tdd.machine.ranks import all_rows, counts_of_ranks, from_leader, join, losses_told
 from tdd.metrics import video_scores
 from tdd.metrics.kept_calibration import calibrate
-from tdd.models.build import Branch, build_predictor, video_backbone
-from tdd.records.record import Check, Clock, Record, machine_of, read_record
+from tdd.records.record import Clock, Record, machine_of, read_record
 from tdd.records.rows import Row
-from tdd.records.targets import own_reals
+from tdd.training.auxiliary import FEWEST_REALS, Auxiliary
+from tdd.training.detection_clips import TrainingClips, clean_reals, clips_of, middle_clips
 from tdd.training.devices import on_all_devices
-from tdd.training.labelled import with_few_labels
+from tdd.training.finished import finished_record
 from tdd.training.loop import Report, Stage, adamp, fit, warmup_constant
 from tdd.training.optimiser import AdamP
+from tdd.training.plateau import learned_below, plateau_check
 from tdd.training.resume import RESUME
-from tdd.training.validation import VALIDATION_BATCH, ValidationScores, has_settled
+from tdd.training.validation import ValidationScores, has_settled, require_both_classes
 from tdd.weights.checkpoints import WEIGHTS, Weights, export_weights, import_weights, load_part, weights_info
 from tdd.weights.detector import Detector, load_detector, require_same_network
 
-FEWEST_REALS = 2
-"""Real clips of a part of a batch that the auxiliary task needs, for its batch norm needs two clips."""
-
-
-class Auxiliary(nn.Module):
-    """The auxiliary task: a frozen stage-1 video teacher, and what predicts it from the detector's features.
-
-    The predictor starts anew, for stage 1's predicted the audio teacher; the projector does so as well where the recipe
-    says so, as in the published code, or goes on from the stage-1 student's, in whose space the targets lie.
-    """
-
-    position_mean: Tensor
-
-    def __init__(self, weights: Weights, recipe: Recipe) -> None:
-        """Build from stage-1 weights; under finding A3 the teacher takes none of them.
-
-        Raises:
-            TddError: the weights do not fit the recipe's network.
-        """
-        super().__init__()
-        random_teacher = recipe.findings.random_teacher
-        self.teacher = Branch(video_backbone(weights.backbone, recipe), recipe.model.projection)
-        for part in () if random_teacher else ("backbone", "projector"):
-            load_part(getattr(self.teacher, part), weights.parts[f"teacher.{part}"], f"stage-1 teacher {part}")
-        self.teacher.requires_grad_(False)
-        # The released code leaves its teacher in training mode. By running averages a random one, which has none yet,
-        # would give nearly the same target for every clip: a constant prediction scores a cosine of 0.998.
-        self.by_batch = random_teacher or recipe.stage2.teacher_statistics == BATCH
-        self.projector = Branch(self.teacher.backbone, recipe.model.projection).projector
-        if recipe.stage2.projector == FROM_STAGE1:
-            load_part(self.projector, weights.parts["student.projector"], "stage-1 student projector")
-        self.predictor = build_predictor(recipe)
-        self.how = recipe.stage2.centre_targets
-        self.register_buffer("position_mean", torch.zeros(recipe.model.projection, recipe.clip.frames))
-        self.train()
-
-    def train(self, mode: bool = True) -> Auxiliary:
-        """Training mode for all; for the frozen teacher only where its batch norm goes by the batch."""
-        super().train(mode)
-        self.teacher.train(mode and self.by_batch)
-        return self
-
-    @torch.no_grad()
-    def measure_positions(self, batches: Iterable[Tensor]) -> None:
-        """Set the mean target at each frame, which centring takes out, from clean views (B, 3, T, H, W)."""
-        targets = [self.teacher(normalise(batch))[1] for batch in batches]
-        self.position_mean.copy_(torch.cat(targets).mean(0))
-
-    def forward(self, features: Tensor, clean: Tensor, clips: float | None = None) -> Tensor:
-        """The auxiliary loss of real clips: their features (B, C, T) and their clean views (B, 3, T, H, W).
-
-        ``clips`` as in :func:`tdd.losses.prediction_loss`.
-        """
-        with torch.no_grad():
-            target = centre(self.teacher(clean)[1], self.how, self.position_mean)
-        return prediction_loss(self.predictor(self.projector(features)), target, clips)
+__all__ = [
+    "Auxiliary", "Detection", "TrainingClips", "calibration_of", "detect", "looked_at", "rescore", "training_clips",
+]  # fmt: skip
 
 
 class Detection(Stage):
@@ -140,7 +70,7 @@ class Detection(Stage):
         })  # fmt: skip
         self.micro_batches = recipe.stage2.micro_batches
         self.recipe, self.shift, self.ssl_weight, self.steps_per_epoch = recipe, shift, row.ssl_weight, steps_per_epoch
-        self.begun = PLATEAU * blind_loss(fakes)
+        self.begun = learned_below(fakes)
         self.sign = -1 if recipe.findings.repel_teacher else 1
         self.detector = Detector(row.backbone, recipe)
         if weights:
@@ -188,140 +118,18 @@ class Detection(Stage):
         return adamp([(trained, schedule)], config.optimiser, config.batch_size)
 
 
-RELEASED_REAL_PER_LABELLED = 83.0
-"""Stage-1 clips a labelled clip that the released code's logit shift counts, though none join (finding A4)."""
-
-
-@dataclass(frozen=True)
-class TrainingClips:
-    """What stage 2 learns from: a loader of labelled clips, beside it one of stage-1 clips labelled real."""
-
-    loaders: dict[str, DataLoader[dict[str, Tensor]]]
-    """``labelled`` and, where clips join, ``joined``: as many batches each."""
-    clips: int
-    steps: int
-    """Optimiser steps an epoch."""
-    shift: float
-    """See :func:`tdd.losses.logit_shift`."""
-    fakes: float
-    """Share of fakes among the clips of a batch."""
-
-
 def training_clips(store: ClipStore, recipe: Recipe, seed: int, clean: bool = True, raw: bool = False) -> TrainingClips:
-    """Two loaders in step: ``batch_size`` labelled clips, and ``real_per_labelled`` times as many stage-1 clips.
-
-    The logit shift follows from what the batches hold (under finding A4: from what they would). Without ``clean`` the
-    clips lack the view that only the auxiliary task's teacher sees; ``raw`` as for :class:`DetectionClips`.
+    """What stage 2 learns from of a store: :func:`tdd.training.detection_clips.clips_of` the videos it may train on.
 
     Raises:
         TddError: no reals, no fakes, or no stage-1 clips where the recipe wants them.
     """
-    config, index = recipe.stage2, store.index
-    seen = seen_videos(index, recipe)
-    _name_absent(seen, config.methods)
-    labelled = usable(seen[seen["split"] == "train"], recipe)
-    labelled, times = with_few_labels(labelled, config.labelled_share)
-    if config.pairs == NONE:
-        labelled = labelled.loc[labelled.index.repeat(times * labelled["label"].map({0: config.real_repeats, 1: 1}))]
-        labelled = labelled.reset_index(drop=True)
-        clips, labels = len(labelled), labelled["label"].tolist()
-        batches = EpochBatches(clips, config.batch_size, seed, config.micro_batches, labels)
-        fakes = float(labelled["label"].mean()) * config.batch_size
-    else:
-        batches = _pairs(labelled, times, config, seed)
-        labelled = pd.concat([labelled] * times, ignore_index=True)
-        clips, fakes = 2 * batches.n_rows, config.batch_size / 2
-    loaders = {"labelled": loader(DetectionClips(store, labelled, recipe, clean, raw), batches, recipe)}
-    ratio = 0.0 if recipe.findings.no_stage1_clips else config.real_per_labelled
-    joined = round(config.batch_size * ratio)
-    if joined:
-        faces = talking_faces(index, recipe.stage1.datasets, "train")  # as in stage 1
-        extra = usable(pick_words(faces, recipe.stage1.clips), recipe)
-        companions = CompanionBatches(len(extra), joined, batches)
-        loaders["joined"] = loader(DetectionClips(store, extra, recipe, clean, raw), companions, recipe)
-    counted = RELEASED_REAL_PER_LABELLED * config.batch_size if recipe.findings.no_stage1_clips else joined
-    shift = logit_shift(fakes, config.batch_size + counted)
-    return TrainingClips(loaders, clips, batches.steps, shift, fakes / (config.batch_size + joined))
-
-
-def _name_absent(seen: pd.DataFrame, methods: Sequence[str]) -> None:
-    """Say which of the methods to train on have no training video: a name may be misspelled."""
-    absent = sorted(set(methods) - set(seen.loc[seen["split"] == "train", "method"]))
-    if absent and leads():
-        logging.getLogger(__name__).warning(
-            f"No training video is of {', '.join(absent)}, which stage2.methods names; training goes on without."
-        )
-
-
-def _pairs(labelled: pd.DataFrame, times: int, config: Stage2Config, seed: int) -> PairBatches:
-    """Batches of fakes, each beside its own real and ``times`` an epoch; says which fakes have none.
-
-    The rows are those of ``labelled``, put behind itself ``times`` times.
-
-    Raises:
-        TddError: fewer have one than a batch wants.
-    """
-    row_of = pd.Series(range(len(labelled)), index=labelled["video_id"])
-    found = own_reals(labelled.set_index("video_id"))
-    pairs = dict(zip(row_of.loc[list(found.index)].tolist(), row_of.loc[list(found)].tolist(), strict=True))
-    alone = int(labelled["label"].sum()) - len(pairs)
-    if alone and leads():
-        logging.getLogger(__name__).warning(
-            f"{alone} of {alone + len(pairs)} training fakes are not shown: stage2.pairs is {config.pairs}, and the "
-            "real videos that they were made from are not in the store."
-        )
-    n = len(labelled)
-    pairs = {fake + turn * n: real + turn * n for turn in range(times) for fake, real in pairs.items()}
-    lengths = labelled["frames"].tolist() * times if config.pairs == BY_DRAWS else None
-    return PairBatches(pairs, config.batch_size, seed, config.micro_batches, lengths)
-
-
-PLATEAU = 0.9
-"""Share of the loss of a detector that knows nothing but the share of fakes, below which one has begun to learn."""
-
-POSITION_CLIPS = 256
-"""Training reals, at most, over which the teacher's mean at each frame is taken."""
+    return clips_of(store, seen_videos(store.index, recipe), recipe, seed, clean, raw)
 
 
 def looked_at(store: ClipStore, recipe: Recipe) -> DataLoader[dict[str, Tensor]] | None:
     """The middle clip of the validation videos that are scored after each epoch; ``None`` where there are none."""
-    clips = validation_clips(store, recipe)
-    count = recipe.stage2.validation_videos
-    if clips.empty or not count:
-        return None
-    videos = clips.groupby("video_id")
-    middle = clips[videos.cumcount() == videos["start"].transform("size") // 2]
-    turn = middle.groupby("method").cumcount()  # taken in turn, so that reals and every method have as many
-    chosen = middle.loc[turn.sort_values(kind="stable").index[:count]].sort_index()
-    shown = ScoredClips(store, chosen, recipe, raw=on_gpu(recipe.machine))
-    return loader(shown, my_share(in_order(len(chosen), VALIDATION_BATCH)), recipe)
-
-
-def _clean_reals(store: ClipStore, recipe: Recipe) -> Iterator[Tensor]:
-    """Views (B, 3, T, H, W) of the middle of training reals: what the teacher's mean at each frame is taken over."""
-    seen = seen_videos(store.index, recipe)
-    reals = seen[(seen["label"] == 0) & (seen["split"] == "train")]
-    reals = usable(reals, recipe).head(POSITION_CLIPS)
-    middle = reals.assign(start=(reals["frames"] - recipe.clip.frames) // 2)
-    # Batch norm by the batch needs two clips.
-    batches = [rows for rows in in_order(len(middle), max(2, recipe.stage2.batch_size)) if len(rows) > 1]
-    for batch in loader(ScoredClips(store, middle, recipe), batches, recipe):
-        yield batch["video"]
-
-
-def blind_loss(fakes: float) -> float:
-    """BCE of a detector that knows nothing but the share of ``fakes`` in a batch: the entropy of that share, nats."""
-    return -(fakes * math.log(fakes) + (1 - fakes) * math.log(1 - fakes))
-
-
-def _plateau_check(row: Row, history: Sequence[Mapping[str, float]], fakes: float) -> dict[str, Any]:
-    blind = blind_loss(fakes)
-    last = history[-1]["bce"]
-    sentence = (
-        f"stage 2 of {row.label}: training BCE ends at {last:.3f} (a detector that knows the share of fakes alone: "
-        f"{blind:.3f}; learning has begun below {PLATEAU * blind:.3f})."
-    )
-    return Check("past the plateau", last, PLATEAU * blind, sentence, "<=").to_dict()
+    return middle_clips(store, validation_clips(store, recipe), recipe)
 
 
 def calibration_of(detector: Detector, store: ClipStore, recipe: Recipe) -> dict[str, Any]:
@@ -361,16 +169,19 @@ def detect(
         the run's record.
 
     Raises:
-        TddError: missing clips, stage-1 weights that do not fit, fewer devices than asked for, or a process that ended
-            before the others.
+        TddError: missing clips, a store of other crops than the recipe's, stage-1 weights that do not fit, a finished
+            run of another kind there, fewer devices than asked for, or a process that ended before the others.
     """
     join(on_gpu(recipe.machine))
-    finished = from_leader(read_record, run)
+    finished = from_leader(finished_record, run, STAGE2, row.backbone, recipe, seed, store, row)
     if not finished and begins_ranks(recipe.machine.devices):
         on_all_devices(recipe.machine, detect, store, row, recipe, run, stage1, seed, report=report)
         finished = read_record(run)
     if finished:
         return finished
+    store.require(recipe.clip, *SIZES, "frame_rate")
+    if recipe.machine.threads:  # before anything is computed: another number of threads adds in another order
+        torch.set_num_threads(recipe.machine.threads)
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
     weights = import_weights(stage1, STAGE1, row.backbone) if stage1 else None
@@ -380,42 +191,45 @@ def detect(
     evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
     torch.manual_seed(seed)
     validation = looked_at(store, recipe)
-    if recipe.stage2.patience and validation is None:
-        raise TddError(
-            f"stage2.patience is {recipe.stage2.patience}, and {store.folder} holds no validation videos of the "
-            "methods that it trains on, by which training would end; prepare them, or set it to 0."
-        )
-    if recipe.stage2.patience and validation and validation.dataset.clips["label"].nunique() < 2:  # type: ignore[attr-defined]
-        raise TddError(
-            f"stage2.patience is {recipe.stage2.patience}, and the validation videos in {store.folder} are all real or "
-            "all fake, so that no AUC tells when training ends; prepare both, or set it to 0."
-        )
+    labels = validation.dataset.clips["label"] if validation else ()  # type: ignore[attr-defined]
+    require_both_classes(recipe.stage2.patience, labels, store.folder)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights, clips.fakes)
     if stage.auxiliary and recipe.stage2.centre_targets != NONE:
-        stage.auxiliary.measure_positions(_clean_reals(store, recipe))
+        stage.auxiliary.measure_positions(clean_reals(store, seen_videos(store.index, recipe), recipe))
     fit(stage, clips.loaders, validation, recipe.stage2, recipe, run, report)
-
     scored = write_scores(stage.detector, store, recipe, run, calibration_of(stage.detector, store, recipe))
+    return from_leader(_publish, stage, row, store, recipe, run, seed, clips, scored, clock)
 
-    def publish() -> dict[str, Any]:
-        parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
-        info = weights_info(recipe, seed, scored.metrics, store.fingerprint, bool(store.plan["synthetic"]))
-        crops = kept(look_at(store, training_rows(store.index, recipe.stage2.methods)))
-        info |= {"calibration": scored.calibration, "crops": crops}
-        export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))
-        Record(
-            kind=STAGE2, name=run.name, seed=seed, synthetic=bool(store.plan["synthetic"]), recipe=recipe.to_dict(),
-            data=store.identity() | {"clips": clips.clips, "logit_shift": clips.shift},
-            listed=listed_test_videos(store, recipe),
-            history=stage.history, metrics=scored.metrics, row=row.describe(), calibration=scored.calibration,
-            localisation=scored.localisation, crops=crops,
-            checks=[_plateau_check(row, stage.history, clips.fakes)],
-            machine=machine_of(recipe.machine), **clock.read(),
-        ).write(run)  # fmt: skip
-        (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
-        return read_record(run) or {}
 
-    return from_leader(publish)
+def _publish(
+    stage: Detection,
+    row: Row,
+    store: ClipStore,
+    recipe: Recipe,
+    run: Path,
+    seed: int,
+    clips: TrainingClips,
+    scored: Scored,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Weights and record of a finished stage 2; the record, written last, says that it is finished."""
+    synthetic = bool(store.plan["synthetic"])
+    parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
+    crops = kept(look_at(store, training_rows(store.index, recipe.stage2.methods)))
+    info = weights_info(recipe, seed, scored.metrics, store.fingerprint, synthetic)
+    info |= {"calibration": scored.calibration, "crops": crops}
+    export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))
+    Record(
+        kind=STAGE2, name=run.name, seed=seed, synthetic=synthetic, recipe=recipe.to_dict(),
+        data=store.identity() | {"clips": clips.clips, "logit_shift": clips.shift},
+        listed=listed_test_videos(store, recipe),
+        history=stage.history, metrics=scored.metrics, row=row.describe(), calibration=scored.calibration,
+        localisation=scored.localisation, crops=crops,
+        checks=[plateau_check(row.label, stage.history, clips.fakes).to_dict()],
+        machine=machine_of(recipe.machine), **clock.read(),
+    ).write(run)  # fmt: skip
+    (run / RESUME).unlink(missing_ok=True)  # larger than the weights three times over, and of no more use
+    return read_record(run) or {}
 
 
 @losses_told()
@@ -433,12 +247,14 @@ def rescore(store: ClipStore, row: Row, recipe: Recipe, run: Path, trained: Path
         seed: of that run.
 
     Raises:
-        TddError: no weights there, or no test clips.
+        TddError: no weights there, no test clips, a store of other crops than the recipe's, or a finished run of
+            another kind in ``run``.
     """
     join(on_gpu(recipe.machine))
-    finished = from_leader(read_record, run)
+    finished = from_leader(finished_record, run, EVALUATION, row.backbone, recipe, seed, store, row)
     if finished:
         return finished
+    store.require(recipe.clip, *SIZES, "frame_rate")
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
     weights = import_weights(trained, STAGE2, row.backbone)

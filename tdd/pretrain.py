@@ -31,7 +31,7 @@ from tdd.data.clips import (
     spread_words,
 )
 from tdd.data.speech import talking_faces
-from tdd.data.store import ClipStore
+from tdd.data.store import SIZES, ClipStore
 from tdd.losses import centre, prediction_loss
 from tdd.machine.launch import begins_ranks
 from tdd.machine.ranks import from_leader, join, losses_told, my_share, world
@@ -40,6 +40,7 @@ from tdd.models.build import Branch, audio_network, build_predictor, video_backb
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
 from tdd.training.collapse import GROUP, CollapseWatch
 from tdd.training.devices import on_all_devices
+from tdd.training.finished import finished_record
 from tdd.training.loop import Report, Stage, adamp, constant, fit, warmup_cosine
 from tdd.training.optimiser import AdamP, ema_
 from tdd.training.resume import RESUME
@@ -200,16 +201,17 @@ def pretrain(
         the run's record.
 
     Raises:
-        TddError: no suitable clips, a size the network cannot take, fewer devices than asked for, or a process that
-            ended before the others.
+        TddError: no suitable clips, a store of other crops than the recipe's, a size the network cannot take, a
+            finished run of another kind there, fewer devices than asked for, or a process that ended before the others.
     """
     join(on_gpu(recipe.machine))
-    finished = from_leader(read_record, run)
+    finished = from_leader(finished_record, run, STAGE1, backbone, recipe, seed, store)
     if not finished and begins_ranks(recipe.machine.devices):
         on_all_devices(recipe.machine, pretrain, store, backbone, recipe, run, seed, report=report)
         finished = read_record(run)
     if finished:
         return finished
+    store.require(recipe.clip, *SIZES, "frame_rate")
     run.mkdir(parents=True, exist_ok=True)
     clock = Clock()
     training, looked_at = (talking_faces(store.index, recipe.stage1.datasets, split) for split in ("train", "val"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tdd.config import EVALUATION, STAGE1, STAGE2, TRIVIAL, MachineConfig, Recipe, recipe_from_dict
-from tdd.data.store import LABELS, SIZES, ClipStore
+from tdd.data.store import SIZES, ClipStore
 from tdd.errors import AlreadySaidError, TddError
 from tdd.machine.files import check_writable, held_alone, read_json, write_json
 from tdd.machine.limits import cpu_count
@@ -22,6 +22,7 @@ from tdd.names import CELEB_DF_METHOD, FACESHIFTER
 from tdd.records.plans import Plan
 from tdd.records.record import CONTRASTS, FAILURE, LATER, RECORD, STUDY, read_record
 from tdd.records.rows import Row, stage1_digest, stage1_recipe
+from tdd.training.finished import finished_record
 
 COSTS = {STAGE1: 1.8, STAGE2: 1.0, EVALUATION: 0.1, TRIVIAL: 0.1}
 """Time of a job beside a stage-2 run of the same network, for the estimate of the time left."""
@@ -136,7 +137,8 @@ def run_study(
     jobs, clips = study_jobs(plan.rows, seeds, recipe), ClipStore(store)
     clips.require(recipe.clip, *SIZES, "frame_rate")
     for job in jobs:
-        _refuse_other_run(job, runs, recipe, clips)
+        row = None if job.kind == STAGE1 else job.row  # of a stage 1, several rows may be
+        finished_record(runs / job.run, job.kind, job.row.backbone, job.recipe(recipe), job.seed, clips, row)
     engine = engine or local_engine(recipe.machine)
     from_leader(check_writable, runs)
     with held_alone(runs, "tdd study") if leads() else nullcontext():
@@ -201,23 +203,6 @@ def _stated(plan: Plan, runs: Path, folder: Path) -> dict[str, Any]:
     if not any(any(runs.glob(f"stage2/{row}-seed*/{RECORD}")) for row in rows):
         return {CONTRASTS: family, LATER: False}
     return {CONTRASTS: known, LATER: bool(kept.get(LATER))} if known else {CONTRASTS: family, LATER: True}
-
-
-def _refuse_other_run(job: Job, runs: Path, recipe: Recipe, clips: ClipStore) -> None:
-    record = read_record(runs / job.run)
-    if record is None:
-        return
-    present, wanted = recipe_from_dict(record.get("recipe")), job.recipe(recipe)
-    backbone = job.row.backbone
-    if present.read_by(job.kind, backbone) != wanted.read_by(job.kind, backbone):
-        what = "other settings"
-    elif record.get("data", {}).get("fingerprint") != clips.fingerprint:
-        what = "other data"
-    elif record.get("data", {}).get(LABELS, clips.labels) != clips.labels:  # an older version kept none
-        what = "other labels or splits of its videos"
-    else:
-        return
-    raise TddError(f"{runs / job.run} is a finished run with {what}; choose another folder or delete that one.")
 
 
 def _run_job(job: Job, messages: Any, store: Path, runs: Path, recipe: dict[str, Any]) -> None:

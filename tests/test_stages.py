@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from tdd.config import load_recipe, override
 from tdd.data.augment import mask_video, normalise
 from tdd.data.clips import EpochBatches, PretrainingClips, loader
-from tdd.detect import Auxiliary, Detection, _clean_reals, detect, looked_at, training_clips
+from tdd.detect import Auxiliary, Detection, detect, looked_at, training_clips
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import clip_starts, evaluation_clips, score_clips
+from tdd.evaluation.selection import seen_videos
 from tdd.pretrain import Pretraining, pretrain
 from tdd.records.plans import SCRATCH, TABLE
+from tdd.training.detection_clips import clean_reals
 from tdd.training.loop import warmup_constant, warmup_cosine
 from tdd.weights.checkpoints import import_weights
 from tests.stores import random_store
@@ -226,7 +228,7 @@ def test_the_teachers_batch_norm_goes_by_the_batch_or_by_what_stage_1_left(stage
 def test_centred_auxiliary_targets_take_out_the_teachers_mean_at_each_frame(stage1, store):
     recipe = changed(RECIPE, "stage2", centre_targets="both", teacher_statistics="running")
     auxiliary = Auxiliary(import_weights(stage1[0], "stage1", "cnn_gru_attention"), recipe)
-    views = list(_clean_reals(store, recipe))
+    views = list(clean_reals(store, seen_videos(store.index, recipe), recipe))
     auxiliary.measure_positions(views)
     wanted = torch.cat([auxiliary.teacher(normalise(view))[1] for view in views]).mean(0)
     assert torch.allclose(auxiliary.position_mean, wanted) and wanted.abs().max() > 0
@@ -267,7 +269,7 @@ def test_stage_2_scores_validation_videos_after_each_epoch_and_says_whether_it_l
 def test_stage_2_ends_where_validation_settles_and_goes_on_from_there_to_the_same_end(stage1, tmp_path, monkeypatch):
     """With what a detector knows at once counted as learned, the third epoch without a rise is the last."""
     some = random_store(tmp_path / "store", val=3)
-    monkeypatch.setattr("tdd.detect.PLATEAU", 99.0)
+    monkeypatch.setattr("tdd.training.plateau.PLATEAU", 99.0)
     monkeypatch.setattr("tdd.detect.ValidationScores.compute", lambda _: {"val_auc": 0.5, "val_bce": 1.0})
     recipe = changed(RECIPE, "stage2", epochs=9, patience=3)
     whole = detect(some, ROWS["ssl_0.0"], recipe, tmp_path / "whole", stage1[0])

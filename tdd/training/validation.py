@@ -6,12 +6,14 @@ Nothing is chosen by it, but for the epoch after which a training ends where ``s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tdd.errors import TddError
 from tdd.machine.ranks import in_turn
 from tdd.metrics import auc
 
@@ -61,3 +63,27 @@ def has_settled(history: Sequence[Mapping[str, float]], patience: int, begun: fl
     first = next((number for number, epoch in enumerate(history) if epoch["bce"] < begun), len(history))
     areas = [epoch["val_auc"] for epoch in history[first:] if math.isfinite(epoch.get("val_auc", math.nan))]
     return bool(patience and areas) and len(areas) - 1 - areas.index(max(areas)) >= patience
+
+
+def require_both_classes(patience: int, labels: Iterable[int], store: Path) -> None:
+    """Check that validation can say when a training ends.
+
+    Args:
+        patience: of :func:`has_settled`; 0 asks for nothing.
+        labels: of the validation videos, 0 real and 1 fake.
+        store: folder that holds them, for the sentence.
+
+    Raises:
+        TddError: there are none, or those of one class alone, so that they have no AUC.
+    """
+    present = set(labels)
+    if not patience or len(present) == 2:
+        return
+    lacking = (
+        f"the validation videos in {store} are all real or all fake, so that no AUC tells when training ends; prepare "
+        "both"
+        if present
+        else f"{store} holds no validation videos of the methods that it trains on, by which training would end; "
+        "prepare them"
+    )
+    raise TddError(f"stage2.patience is {patience}, and {lacking}, or set it to 0.")
