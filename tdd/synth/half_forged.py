@@ -8,25 +8,22 @@ often as the others: the question is when, and not which.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tdd import __version__
 from tdd.data.video import FPS
 from tdd.errors import TddError
-from tdd.machine.files import check_plan, check_space, remove_partials, write_atomically, write_json
-from tdd.machine.parallel import parallel_map
 from tdd.names import SEEN_METHODS
-from tdd.synth import espeak
-from tdd.synth.filming import Studio, film
 from tdd.synth.plan import Task, rng_of
 from tdd.synth.sizes import SynthSize, size_of
-from tdd.synth.trees import DONE, PLAN, README, bytes_needed
+from tdd.synth.writing import Order, Parts, fill, settings_of
 
+WHAT = "half-forged videos of tdd: drawn faces, stand-ins for forgeries"
+"""In ``plan.json`` and ``synth.json``."""
 FOLDER = "LAV-DF"
 METADATA = "metadata.json"
 FRAMES = (150, 200)
@@ -35,9 +32,6 @@ SHARE = (0.35, 0.65)
 """Of a video that is forged, and of that the part of the first of two parts."""
 GAP = FPS
 """Frames between two parts, at the least."""
-
-Parts = tuple[tuple[int, int], ...]
-"""Forged frames of a video: the first of a part, and the one after its last."""
 
 
 def write_half_forged_set(
@@ -56,48 +50,34 @@ def write_half_forged_set(
     The same arguments give the same bytes, whatever the number of workers and wherever a run was interrupted.
 
     Args:
-        out: folder to write to, which holds nothing else.
+        out: folder to write to, made if missing, which holds nothing else.
         videos: number of fakes, and of reals.
         size: of the benchmark whose pictures are drawn; its counts have no part in it.
         seed: of every draw.
         strength: of the artefacts of forgery, as :func:`tdd.synth.trees.write_benchmark` takes it.
         language: ``en`` or ``ko``.
-        workers: processes; ``None`` takes one for each processor.
+        workers: processes; ``None`` takes one for each processor, 1 works in this process.
         progress: called with the number of complete videos and of all videos.
 
     Raises:
-        TddError: fewer than 2 videos, an unknown size, a folder that holds something else or cannot be written, a disk
-            that is too small, or espeak-ng is missing.
+        TddError: fewer than 2 videos, or as :func:`tdd.synth.trees.write_benchmark`.
     """
     if videos < 2:
         raise TddError(f"{videos} half-forged videos make no test set; give 2 or more.")
     counts = size_of(size)
-    settings: dict[str, Any] = {
-        "what": "half-forged videos of tdd: drawn faces, stand-ins for forgeries", "version": __version__,
-        "size": counts.as_dict(), "seed": seed, "strength": float(strength), "methods": list(SEEN_METHODS),
-        "language": language, "half_forged": videos,
-    }  # fmt: skip
-    if not (out / PLAN).is_file() and (out / FOLDER).exists():
-        raise TddError(f"{out} holds {FOLDER} that this command did not write; choose an empty folder.")
-    tasks = list(plan_half_forged(videos, seed))
-    missing = [(task, parts) for task, parts in tasks if not task.is_made(out)]
-    if missing:
-        espeak.synthesise("a", language)  # says at once if speech is not to be had
-        check_space(out, bytes_needed(counts, [task for task, _ in missing]))
-    check_plan(out / PLAN, settings)
-    remove_partials(out)
-    done = len(tasks) - len(missing)
-    if progress:
-        progress(done, len(tasks))
-    studio = Studio(out, counts, seed, strength, language)
-    for _ in parallel_map(partial(_film, studio), missing, workers):
-        done += 1
-        if progress:
-            progress(done, len(tasks))
-    write_atomically(out / "README.txt", README.encode())
-    write_json(out / FOLDER / METADATA, [_entry(task, parts) for task, parts in tasks])
-    write_json(out / DONE, {**settings, "videos": {f"{FOLDER}/real": videos, f"{FOLDER}/fake": videos}})
-    return out
+    settings = settings_of(WHAT, counts, seed, strength, SEEN_METHODS, language) | {"half_forged": videos}
+    planned = list(plan_half_forged(videos, seed))
+    entries = [_entry(task, parts) for task, parts in planned]
+    order = Order(
+        settings,
+        [task for task, _ in planned],
+        {f"{FOLDER}/{METADATA}": json.dumps(entries, indent=1) + "\n"},
+        {f"{FOLDER}/real": videos, f"{FOLDER}/fake": videos},
+        (FOLDER,),
+        parts={task.path: parts for task, parts in planned if parts},
+        with_sound=True,  # as LAV-DF has it
+    )
+    return fill(out, order, counts, workers, progress)
 
 
 def plan_half_forged(videos: int, seed: int) -> Iterator[tuple[Task, Parts]]:
@@ -130,14 +110,6 @@ def draw_parts(rng: np.random.Generator, frames: int) -> Parts:
         before = start + length
         parts.append((start, before))
     return tuple(parts)
-
-
-def _film(studio: Studio, work: tuple[Task, Parts]) -> None:
-    task, parts = work
-    try:
-        film(studio, task, parts or None, with_sound=True)  # as LAV-DF has it
-    except Exception as error:
-        raise TddError(f"{task.path} could not be made ({type(error).__name__}: {error}).") from error
 
 
 def _entry(task: Task, parts: Parts) -> dict[str, Any]:

@@ -75,13 +75,24 @@ class Speech:
     word_end: float = 0.0
 
 
+def known_language(language: str) -> str:
+    """The language, where the benchmark speaks it.
+
+    Raises:
+        TddError: it does not.
+    """
+    if language not in WORDS:
+        raise TddError(f"language {language!r} is unknown to the synthetic benchmark; it speaks {', '.join(WORDS)}.")
+    return language
+
+
 def draw_voice(rng: np.random.Generator, language: str = "en") -> Voice:
     """Draw a speaker's voice.
 
     Raises:
         TddError: the language has no voices here.
     """
-    accents = ACCENTS[_known(language)]
+    accents = ACCENTS[known_language(language)]
     name = f"{accents[rng.integers(len(accents))]}+{VARIANTS[rng.integers(len(VARIANTS))]}"
     return Voice(
         name=name,
@@ -131,7 +142,7 @@ def speak_running(
     Raises:
         TddError: the language is unknown, or espeak-ng is missing.
     """
-    words = WORDS[_known(language)]
+    words = WORDS[known_language(language)]
     duration = n_frames / fps
     count = int(np.ceil(2.6 * duration)) + 2  # a word takes about 0.45 s
     drawn = [words[k] for k in rng.integers(len(words), size=count)]
@@ -141,12 +152,6 @@ def speak_running(
     spare = max(0.0, len(spoken.samples) / espeak.RATE - duration)
     samples, phones, mouth = _clip(rng, voice, spoken, -rng.uniform(0, spare), n_frames, fps)
     return Speech(samples, phones, mouth)
-
-
-def _known(language: str) -> str:
-    if language not in WORDS:
-        raise TddError(f"language {language!r} is unknown to the synthetic benchmark; it speaks {', '.join(WORDS)}.")
-    return language
 
 
 def _in_context(rng: np.random.Generator, voice: Voice, word: str, language: str) -> tuple[espeak.Utterance, int]:
@@ -165,7 +170,7 @@ def _in_context(rng: np.random.Generator, voice: Voice, word: str, language: str
 
 
 def _neighbours(rng: np.random.Generator, language: str, probability: float) -> list[str]:
-    words = WORDS[_known(language)]
+    words = WORDS[known_language(language)]
     chosen = [words[k] for k in rng.integers(len(words), size=2)]
     return chosen if rng.random() < probability else []
 
@@ -212,7 +217,7 @@ def words_of(language: str, count: int) -> Sequence[str]:
     Raises:
         TddError: the language is unknown or has fewer words.
     """
-    words = WORDS[_known(language)]
+    words = WORDS[known_language(language)]
     if not 1 <= count <= len(words):
         raise TddError(
             f"{count} words were asked for; the list of {language!r} has {len(words)}: take 1 to {len(words)}."

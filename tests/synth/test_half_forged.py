@@ -1,6 +1,7 @@
 """Videos of which some parts are forged: where the list says so, and nowhere else."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -89,8 +90,33 @@ def test_what_is_there_is_kept_and_the_same_is_made_again(written):
     write_half_forged_set(written, 2, "tiny", seed=1, workers=1, progress=lambda *done: told.append(done))
     assert video.read_bytes() == before and told == [(3, 4), (4, 4)]
     assert (written / "LAV-DF" / "test" / "000001.mp4").stat().st_mtime_ns == stamp
-    with pytest.raises(TddError, match="was begun with seed = 1, not 2"):
+    with pytest.raises(TddError, match=r"made with other settings \(seed: 1, now 2\)"):
         write_half_forged_set(written, 2, "tiny", seed=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"strength": -1.0}, "strength is -1.0"),
+        ({"strength": float("nan")}, "strength is nan"),
+        ({"seed": -1}, "seed is -1"),
+        ({"language": "fr"}, "language 'fr' is unknown to the synthetic benchmark"),
+        ({"size": "huge"}, "size 'huge' is unknown"),
+    ],
+)
+def test_what_the_benchmark_refuses_is_refused_here_and_leaves_nothing(tmp_path, arguments, sentence):
+    with pytest.raises(TddError, match=sentence):
+        write_half_forged_set(tmp_path / "out", 2, **{"size": "tiny", **arguments})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_set_that_is_being_mended_has_no_mark(written, tmp_path, monkeypatch):
+    copied = shutil.copytree(written, tmp_path / "copied")
+    (copied / "LAV-DF" / "test" / "000002.mp4").unlink()
+    monkeypatch.setattr("tdd.synth.writing.film", lambda *_: 1 / 0)
+    with pytest.raises(TddError, match=r"LAV-DF/test/000002\.mp4 could not be made \(ZeroDivisionError"):
+        write_half_forged_set(copied, 2, "tiny", seed=1, workers=1)
+    assert (copied / "plan.json").is_file() and not (copied / "synth.json").exists()
 
 
 def test_people_are_nobody_of_the_benchmark_and_methods_take_turns():

@@ -12,7 +12,7 @@ from tdd.errors import TddError
 from tdd.names import FACEFORENSICS, FACEFORENSICS_METHODS
 from tdd.preprocess.expected import count_videos, expected_counts
 from tdd.preprocess.layouts import list_faceforensics
-from tdd.synth import filming, trees
+from tdd.synth import filming, writing
 from tdd.synth.filming import read_masks
 from tdd.synth.plan import plan_benchmark, rng_of
 from tdd.synth.sizes import SIZES, SynthSize, size_of
@@ -250,7 +250,7 @@ def test_an_interrupted_benchmark_goes_on_with_the_same_bytes(copy, few):
 
 
 def test_a_complete_benchmark_is_left_alone(copy, monkeypatch):
-    monkeypatch.setattr(trees, "film", lambda *_: pytest.fail("nothing is missing"))
+    monkeypatch.setattr(writing, "film", lambda *_: pytest.fail("nothing is missing"))
     stamps = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
     calls = []
     write_few(copy, progress=lambda done, total: calls.append((done, total)))
@@ -264,7 +264,7 @@ def test_an_incomplete_benchmark_loses_its_mark_until_it_is_whole(copy, monkeypa
     def stop(*_):
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(trees, "film", stop)
+    monkeypatch.setattr(writing, "film", stop)
     with pytest.raises(TddError, match=r"\.mp4 could not be made \(RuntimeError: power cut\)"):
         write_few(copy)
     assert not (copy / "synth.json").exists()
@@ -325,7 +325,7 @@ def test_too_small_a_disk_is_told_before_anything_is_made(tmp_path, monkeypatch)
 def test_the_estimate_of_disk_space_is_an_upper_bound(tree):
     tasks = plan_benchmark(SMALL, 0)
     used = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
-    assert used < trees.bytes_needed(SMALL, tasks) < 12 * used
+    assert used < writing.bytes_needed(SMALL, tasks) < 12 * used
 
 
 @pytest.mark.parametrize(
