@@ -313,12 +313,14 @@ def predict(args: argparse.Namespace, console: Console) -> None:
     if args.video.is_dir():
         _predict_folder(args, console)
         return
-    with step(legible(f"Scoring {args.video}"), console):
+    with step("Loading the detector", console):
         # Here, for they take some seconds: the first line is to come at once.
         from tdd.evaluation.predict import write_table
         from tdd.plots.timeline import draw_timeline
 
-        prediction = _scorer(args, console).score(args.video, args.landmarks)
+        scorer = _scorer(args, console)
+    with step(legible(f"Scoring {args.video}"), console):
+        prediction = scorer.score(args.video, args.landmarks)
     console.print(prediction.to_text())
     if args.json:
         with disk_errors_told(args.json.parent):

@@ -78,7 +78,7 @@ main(sys.argv[1:])
         (["data", "check", "{root}"], "Opening every video in"),
         (["data", "check", "--store", "{out}"], "Reading every array in"),
         (["predict", "{root}", "--checkpoint", "{out}", "--csv", "{out}/a.csv"], "Looking for videos in"),
-        (["predict", "{root}/a.mp4", "--checkpoint", "{out}"], "Scoring"),
+        (["predict", "{root}/a.mp4", "--checkpoint", "{out}"], "Loading the detector"),
     ],
 )
 def test_the_first_line_comes_before_anything_that_takes_long_to_load(tmp_path, command, said):

@@ -187,11 +187,9 @@ def check_part(module: nn.Module, state: Mapping[str, Tensor], where: str) -> No
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or extra:
         # A missing tensor is the checkpoint's fault; a left-over one has no place in the network.
-        kind, names = ("lacks", missing) if missing else ("has no place for", extra)
+        said, names = ("checkpoint lacks", missing) if missing else ("network has no place for", extra)
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise TddError(
-            f"{where}: the checkpoint {kind} tensor '{names[0]}'{others}.".replace("checkpoint has", "network has")
-        )
+        raise TddError(f"{where}: the {said} tensor '{names[0]}'{others}.")
     for name, tensor in own.items():
         given = state[name]
         if tensor.shape != given.shape:

@@ -7,6 +7,8 @@ recorded study. On videos of people their score means nothing that was ever meas
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tdd.config import STAGE1, Recipe, recipe_from_dict
 from tdd.errors import TddError
 from tdd.machine.files import read_json
 from tdd.records.kinds import require_kinds
-from tdd.weights.checkpoints import PACKED_INFO
+from tdd.weights.checkpoints import PACKED_INFO, weights_files
 from tdd.weights.hub import SCHEME, fetch_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -66,6 +68,9 @@ def shipped_run(recipe: Recipe, kind: str, name: str, seed: int) -> Path | None:
 def find_weights(name: str | Path) -> Path:
     """The folder of weights that a user means.
 
+    Where a folder here has the name of weights that come with the package, the folder is meant if it holds weights, and
+    else those; a warning says which. ``./NAME`` is always the folder.
+
     Args:
         name: a folder; the name of weights that come with the package; or ``hf://USER/NAME`` on the Hugging Face Hub,
             with ``@REVISION`` where a certain one is meant.
@@ -75,14 +80,30 @@ def find_weights(name: str | Path) -> Path:
     """
     if str(name).startswith(SCHEME):
         return fetch_weights(str(name))
-    path = Path(name)
-    if path.exists() or len(path.parts) != 1:  # whoever reads the folder says what is wrong with it
-        return path
-    if (SHIPPED / path / PACKED_INFO).is_file():
-        return SHIPPED / path
-    raise TddError(
-        f"{name} is no folder, and no weights that come with tdd have that name; they are {', '.join(shipped_names())}."
+    path, come = Path(name), SHIPPED / name
+    if "/" in str(name) or os.sep in str(name):
+        return path  # whoever reads the folder says what is wrong with it
+    if not (come / PACKED_INFO).is_file():
+        if path.exists():
+            return path
+        raise TddError(
+            f"{name} is no folder, and no weights that come with tdd have that name; they are "
+            f"{', '.join(shipped_names())}."
+        )
+    return _of_two(path, come) if path.exists() else come
+
+
+def _of_two(path: Path, come: Path) -> Path:
+    """A folder here, or the weights of its name that come with the package, where it holds none; and say which."""
+    holds = weights_files(path)[0].is_file()
+    said = (
+        f"the folder {path} here is taken, and not the weights of that name that come with tdd; rename it to take those"
+        if holds
+        else f"the folder {path} here holds no weights, so those of that name are taken that come with tdd; write "
+        f"./{path} to mean the folder"
     )
+    logging.getLogger(__name__).warning(f"{said[0].upper()}{said[1:]}.")
+    return path if holds else come
 
 
 def shipped_text() -> str:

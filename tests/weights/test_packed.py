@@ -163,15 +163,25 @@ def test_a_video_is_scored_by_the_name_of_weights(tmp_path, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "A detector of drawn faces" in said and "at most a rank" in said
     assert main([*given, "demo-ssl_3"]) == 2
-    assert "they are demo-cnn_gru_attention, " in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "they are demo-cnn_gru_attention, " in err and "Scoring" not in out
     assert main(["checkpoint", "list"]) == 0
     assert set(shipped_names()) <= set(capsys.readouterr().out.replace(":", " ").split())
 
 
-def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
-    (tmp_path / "demo-csn").mkdir()
+def test_of_a_folder_and_weights_of_one_name_the_one_that_is_taken_is_said(run, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
-    assert find_weights("demo-csn") == Path("demo-csn") and find_weights("demo-scratch") == SHIPPED / "demo-scratch"
+    assert find_weights("demo-csn") == SHIPPED / "demo-csn" and not caplog.text
+    (tmp_path / "demo-csn").mkdir()
+    assert find_weights("demo-csn") == SHIPPED / "demo-csn"
+    assert "The folder demo-csn here holds no weights, so those of that name are taken that come with" in caplog.text
+    assert find_weights("./demo-csn") == Path("demo-csn")
+    caplog.clear()
+    for where, copy in (("demo-csn", shutil.copytree), ("demo-scratch", pack_weights)):  # a run's, and packed ones
+        shutil.rmtree(tmp_path / where, ignore_errors=True)
+        copy(run, tmp_path / where)
+        assert find_weights(where) == Path(where)
+        assert f"The folder {where} here is taken, and not the weights of that name that come" in caplog.text
 
 
 def front_matter(folder):
