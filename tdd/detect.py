@@ -81,17 +81,23 @@ class Detection(Stage):
         self.watch = ValidationScores()
 
     def training_step(self, loaded: dict[str, dict[str, Tensor]], _index: int) -> Tensor:
-        """BCE over all clips, labelled and joined, and ``ssl_weight`` times the auxiliary loss over the real ones."""
+        """BCE over all clips, labelled and joined, and ``ssl_weight`` times the auxiliary loss over the real ones.
+
+        Labels stay on the host, which has to know how many clips are real.
+        """
         batch = {key: torch.cat([part[key] for part in loaded.values()]) for key in loaded["labelled"]}
         batch = views(batch, self.recipe.clip)
         noisy = mask_video(normalise(batch["noisy"]), batch["erase"], batch["time"])
         features = self.detector.backbone(noisy)
-        bce = detection_loss(self.detector.head(features), batch["label"], self.shift)
-        real = batch["label"] == 0
-        if self.auxiliary is None or sum(reals := counts_of_ranks(real.sum())) < FEWEST_REALS:
+        label = batch["label"]
+        there = label.to(features.device, non_blocking=True)
+        bce = detection_loss(self.detector.head(features), there, self.shift)
+        real = (label == 0).nonzero().flatten()
+        if self.auxiliary is None or sum(reals := counts_of_ranks(len(real))) < FEWEST_REALS:
             self.note({"loss": bce, "bce": bce})
             return bce
         share = sum(reals) / len(reals)
+        real = real.to(features.device, non_blocking=True)
         features, clean, clips = features[real], normalise(batch["clean"][real]), share
         if not all(reals):  # fewer than devices: each of them then takes them all
             features, clean, clips = all_rows(features, reals), all_rows(clean, reals), sum(reals)
@@ -195,7 +201,9 @@ def detect(
     require_both_classes(recipe.stage2.patience, labels, store.folder)
     stage = Detection(row, recipe, clips.shift, clips.steps, weights, clips.fakes)
     if stage.auxiliary and recipe.stage2.centre_targets != NONE:
+        to_scoring_device(stage.auxiliary, recipe)
         stage.auxiliary.measure_positions(clean_reals(store, seen_videos(store.index, recipe), recipe))
+        stage.to("cpu")  # what follows decides anew where it computes
     fit(stage, clips.loaders, validation, recipe.stage2, recipe, run, report)
     scored = write_scores(stage.detector, store, recipe, run, calibration_of(stage.detector, store, recipe))
     return from_leader(_publish, stage, row, store, recipe, run, seed, clips, scored, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -55,6 +56,8 @@ def centre(target: Tensor, how: str, position_mean: Tensor | None = None) -> Ten
         return target
     if how not in (POSITION, BOTH):
         raise ValueError(f"Targets are centred by {NONE}, {POSITION} or {BOTH}, not '{how}'.")
+    # In half precision the means would be rounded by as much as what is left may be.
+    target = target.to(torch.promote_types(target.dtype, torch.float32))
     by_position = mean_over_ranks(target.mean(0)) if position_mean is None else position_mean
     moved = target - by_position[None]
     return moved if how == POSITION else moved - moved.mean(2, keepdim=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -203,9 +204,19 @@ def _luma(video: Tensor) -> Tensor:
 
 def normalise(video: Tensor) -> Tensor:
     """uint8 to float with ImageNet's mean and standard deviation. Shape (B, 3, T, H, W)."""
-    mean = torch.tensor(IMAGENET_MEAN, device=video.device).view(1, 3, 1, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=video.device).view(1, 3, 1, 1, 1)
-    return video.float().sub_(255 * mean).div_(255 * std)
+    mean, std = _levels(video.device)
+    return video.float().sub_(mean).div_(std)
+
+
+@lru_cache(maxsize=8)
+def _levels(device: torch.device) -> tuple[Tensor, Tensor]:
+    """ImageNet's mean and standard deviation in grey levels, each of shape (1, 3, 1, 1, 1).
+
+    Kept for each device: to bring three numbers to a GPU is to wait for all that it was given before.
+    """
+    levels = torch.tensor((IMAGENET_MEAN, IMAGENET_STD)).view(2, 1, 3, 1, 1, 1)
+    mean, std = (255 * levels).to(device)
+    return mean, std
 
 
 def mask_video(video: Tensor, erase: Tensor, time: Tensor) -> Tensor:

@@ -22,6 +22,9 @@ _NO_SHARED_MEMORY = re.compile("shared memory|Bus error|</torch_", re.IGNORECASE
 _TOO_MANY_FILES = re.compile("Too many open files|received 0 items of ancdata")
 _GONE = re.compile(r"DataLoader worker \(pid.*(is killed by signal|exited unexpectedly)")
 
+ON_HOST = frozenset({"label", "number", "row"})
+"""What the host itself reads of a batch. It does not go to the device: to read it there is to wait for the device."""
+
 MEND = "set machine.workers to 0 in the recipe, which loads in the training process"
 
 
@@ -93,7 +96,7 @@ def _begin(_: int) -> None:
 
 
 def on_device(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
-    """Batches moved to a device; to a GPU each is copied while it still works on the batch before.
+    """Batches moved to a device, all but ``ON_HOST``; to a GPU each is copied while it still works on the one before.
 
     Args:
         batches: tensors in dictionaries, however deep; in pinned memory where they are to be copied aside.
@@ -115,13 +118,13 @@ def on_device(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
 
 def _moved(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, dict):
-        return {name: _moved(part, device) for name, part in batch.items()}
+        return {name: part if name in ON_HOST else _moved(part, device) for name, part in batch.items()}
     return batch.to(device, non_blocking=True) if isinstance(batch, Tensor) else batch
 
 
 def _tensors(batch: Any) -> Iterator[Tensor]:
-    for part in batch.values() if isinstance(batch, dict) else [batch]:
-        if isinstance(part, dict):
-            yield from _tensors(part)
-        elif isinstance(part, Tensor):
-            yield part
+    if isinstance(batch, dict):
+        for name, part in batch.items():
+            yield from () if name in ON_HOST else _tensors(part)
+    elif isinstance(batch, Tensor):
+        yield batch

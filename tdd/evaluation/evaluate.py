@@ -112,11 +112,11 @@ def score_clips(
     detector.eval()  # batch norm must not make a score depend on the other clips of its batch
     shown = ScoredClips(store, clips, recipe, frame_step, raw=device.type != "cpu")
     for batch in on_device(loader(shown, my_share(in_order(len(clips), size)), recipe), device):
-        logits = detector(normalise(views(batch, recipe.clip)["video"])).float().cpu()  # numpy has no bfloat16
-        scored.append((batch["number"].cpu(), logits))
+        # Read when all are scored: to read each batch here is to leave the device without work till the next one.
+        scored.append((batch["number"], detector(normalise(views(batch, recipe.clip)["video"]))))
         if progress:
             progress(min(len(clips), len(scored) * size * world()), len(clips))
-    scored = in_turn(scored)
+    scored = in_turn([(numbers, logits.float().cpu()) for numbers, logits in scored])  # numpy has no bfloat16
     order = torch.cat([numbers for numbers, _ in scored]) if scored else torch.empty(0)
     # The released loaders drop their last, partial batches (finding A6); here that cannot pass unseen.
     if order.tolist() != list(range(len(clips))):

@@ -199,11 +199,11 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     return value / world()
 
 
-def counts_of_ranks(count: Tensor) -> list[int]:
-    """A count, shape (), of each process in their order."""
+def counts_of_ranks(count: int) -> list[int]:
+    """A count of each process in their order; passed from host to host, so that nobody waits for a device."""
     if not joined():
-        return [int(count)]
-    every = count.new_zeros(world())
+        return [count]
+    every = torch.zeros(world(), dtype=torch.int64)
     every[rank()] = count
     dist.all_reduce(every)
     return [int(value) for value in every.tolist()]

@@ -58,7 +58,7 @@ class Auxiliary(nn.Module):
     @torch.no_grad()
     def measure_positions(self, batches: Iterable[Tensor]) -> None:
         """Set the mean target at each frame, which centring takes out, from clean views (B, 3, T, H, W)."""
-        targets = [self.teacher(normalise(batch))[1] for batch in batches]
+        targets = [self.teacher(normalise(batch.to(self.position_mean.device)))[1] for batch in batches]
         self.position_mean.copy_(torch.cat(targets).mean(0))
 
     def forward(self, features: Tensor, clean: Tensor, clips: float | None = None) -> Tensor:

@@ -28,12 +28,15 @@ class ValidationScores:
         self._batches: list[tuple[Tensor, Tensor]] = []
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: logits, shape (B,), and labels, shape (B,), 0 real and 1 fake."""
-        self._batches.append((logits.detach().float().cpu(), labels.cpu()))
+        """Add a batch: logits, shape (B,), and labels, shape (B,), 0 real and 1 fake.
+
+        They are read in :meth:`compute`, so that a device goes on with the next batch.
+        """
+        self._batches.append((logits.detach(), labels))
 
     def compute(self) -> dict[str, float]:
         """``val_auc``, and ``val_bce`` with both classes weighed equally; none where a class is missing."""
-        batches = in_turn(self._batches)
+        batches = in_turn([(logits.float().cpu(), labels.cpu()) for logits, labels in self._batches])
         self._batches = []
         if not batches:
             return {}

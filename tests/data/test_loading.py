@@ -96,10 +96,18 @@ def test_a_batch_for_a_gpu_is_copied_aside_and_waited_for_before_it_is_used(monk
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Stream("main"))
     monkeypatch.setattr(torch.cuda, "stream", on)
     monkeypatch.setattr(loading, "_moved", lambda batch, _: said.append("copy") or batch)
-    batches = iter([{"part": {"row": torch.zeros(2).as_subclass(Kept)}, "name": "x"}] * 2)
+    batches = iter([{"part": {"frames": torch.zeros(2).as_subclass(Kept), "row": torch.zeros(2)}, "name": "x"}] * 2)
     moved = on_device(batches, SimpleNamespace(type="cuda"))
     assert next(moved)["name"] == "x" and len(list(batches)) == 1  # no batch is fetched before it is asked for
-    assert said == ["on aside", "copy", "back", "main waits for aside", "kept for main"]
+    assert said == ["on aside", "copy", "back", "main waits for aside", "kept for main"]  # "row" stays where it is
+
+
+def test_what_the_host_reads_of_a_batch_stays_with_it():
+    joined = {"row": torch.zeros(2), "time": torch.ones(2)}
+    batch = {"frames": torch.zeros(2), "label": torch.zeros(2), "joined": joined}
+    moved = loading._moved(batch, torch.device("meta"))
+    places = [moved["frames"], moved["label"], moved["joined"]["row"], moved["joined"]["time"]]
+    assert [place.device.type for place in places] == ["meta", "cpu", "cpu", "meta"]
 
 
 AFTER_OPENCV = """

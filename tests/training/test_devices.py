@@ -133,7 +133,7 @@ def few_reals():
     wanted = network.weight.grad.clone()
     network.zero_grad()
     mine = x[: 3 if ranks.leads() else 0].clone().requires_grad_()
-    counts = counts_of_ranks(torch.tensor(len(mine)))
+    counts = counts_of_ranks(len(mine))
     rows = all_rows(mine, counts)
     loss = prediction_loss(network(rows.transpose(1, 2)).transpose(1, 2), all_rows(target[: len(mine)], counts), 3)
     loss.backward()
