@@ -2,8 +2,9 @@
 
     python -m benchmarks.ship_weights runs/demo --store runs/demo/store
 
-Replaces what ``tdd/weights/shipped`` holds. With a clip store every test video is scored by the full and by the half
-weights, and the largest changes of a score and of an AUC go into the record, as ``rounding``.
+Replaces what ``tdd/weights/shipped`` holds. With the clip store of the runs every test video is scored by the full and
+by the half weights, and the largest changes of a score and of an AUC go into the record, as ``rounding``; and detectors
+of older versions are told what the crops of their training looked like.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tdd.config import STAGE1, STAGE2
+from tdd.config import STAGE1, STAGE2, recipe_from_dict
 from tdd.data.store import ClipStore
 from tdd.evaluation.evaluate import score_test_videos, to_scoring_device
+from tdd.evaluation.likeness import kept, look_at, training_rows
 from tdd.machine.files import read_json, write_json
 from tdd.metrics import UNCALIBRATED, video_scores
 from tdd.metrics.kept_calibration import known_calibration
 from tdd.records.record import RECORD, read_record
-from tdd.weights.checkpoints import import_weights
+from tdd.weights.checkpoints import PACKED_INFO, import_weights
 from tdd.weights.detector import load_detector
 from tdd.weights.packed import HALF, pack_weights
 from tdd.weights.shipped import SHIPPED, shipped_name
@@ -53,6 +55,7 @@ def ship(runs: Path, out: Path = SHIPPED, store: ClipStore | None = None) -> dic
         pack_weights(run, folder, HALF)
         told: dict[str, Any] = {"bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())}
         if store and kind == STAGE2:
+            tell_crops(folder, store)
             told["rounding"] = rounding(run, folder, store)
             write_json(folder / RECORD, read_json(folder / RECORD) | {"rounding": told["rounding"]})
         shipped[folder.name] = told
@@ -61,6 +64,20 @@ def ship(runs: Path, out: Path = SHIPPED, store: ClipStore | None = None) -> dic
     shutil.rmtree(out, ignore_errors=True)
     new.rename(out)
     return shipped
+
+
+def tell_crops(folder: Path, store: ClipStore) -> None:
+    """Keep in packed weights what the crops of their training looked like, where an older version did not.
+
+    Raises:
+        SystemExit: they were trained on other clips than the store's.
+    """
+    info = read_json(folder / PACKED_INFO)
+    if info["data"]["fingerprint"] != store.fingerprint:
+        raise SystemExit(f"{store.folder} is not the clip store that {folder.name} was trained on; give that one.")
+    methods = recipe_from_dict(info["recipe"]).stage2.methods
+    info.setdefault("crops", kept(look_at(store, training_rows(store.index, methods))))
+    write_json(folder / PACKED_INFO, info)
 
 
 def rounding(full: Path, half: Path, store: ClipStore) -> dict[str, float]:
@@ -89,7 +106,7 @@ def main() -> None:
     """Pack, and say what came of it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, help="folder with stage1/ and stage2/ of a study with recipe demo, seed 0")
-    parser.add_argument("--store", type=Path, help="clip store to measure the rounding on")
+    parser.add_argument("--store", type=Path, help="clip store of these runs")
     args = parser.parse_args()
     for name, told in ship(args.runs, store=ClipStore(args.store) if args.store else None).items():
         moved = told.get("rounding")
