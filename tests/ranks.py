@@ -10,6 +10,7 @@ import torch
 import tdd.detect
 import tdd.evaluation.evaluate
 import tdd.pretrain
+import tdd.training.auxiliary
 from tdd.config import load_recipe, override
 from tdd.data.store import ClipStore
 from tdd.machine.ranks import Place, appoint, join, leave, rank
@@ -58,7 +59,7 @@ def exact(**settings):
 
 def in_double():
     """Let clips come in double precision, too."""
-    for module in (tdd.pretrain, tdd.detect, tdd.evaluation.evaluate):
+    for module in (tdd.pretrain, tdd.detect, tdd.training.auxiliary, tdd.evaluation.evaluate):
         normalise = module.normalise
         module.normalise = lambda video, normalise=normalise: normalise(video).double()
     hear, measure = AudioResNet.forward, tdd.detect.Auxiliary.measure_positions
