@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tdd.data.clip_files import save_array
 from tdd.data.video import FPS, read_video, write_video
 from tdd.errors import TddError
 from tdd.names import SYNTHETIC_METHODS
@@ -30,6 +31,9 @@ def write_half_forged(
         size: of the benchmark whose cameras and pictures are taken.
         seed: of every draw.
 
+    Returns:
+        ``path``.
+
     Raises:
         TddError: unknown method or size, or espeak-ng is missing.
     """
@@ -45,6 +49,6 @@ def write_half_forged(
             film(studio, task)
         films = [read_video(studio.out / task.path)[0] for task in (real, fake)]
         points = [np.load(studio.out / task.sidecar("landmarks", ".npy")) for task in (real, fake)]
-    write_video(path, [*films[0][:half], *films[1][half:]])
-    np.save(path.with_suffix(".npy"), np.concatenate([points[0][:half], points[1][half:]]))
+    save_array(path.with_suffix(".npy"), np.concatenate([points[0][:half], points[1][half:]]))
+    write_video(path, [*films[0][:half], *films[1][half:]])  # the last, as of every video here: then all of it is there
     return path
