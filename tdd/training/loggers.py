@@ -55,7 +55,7 @@ def require_loggers(names: Sequence[str]) -> None:
 
 
 class Loggers:
-    """Lightning's loggers of a run; steps are epochs, counted from 1."""
+    """Lightning's loggers of a run, for a ``with`` block; steps are epochs, counted from 1."""
 
     def __init__(self, names: Sequence[str], run: Path, done: int) -> None:
         """Open them.
@@ -74,10 +74,13 @@ class Loggers:
             logger.log_metrics(values, step=int(entry["epoch"]) + 1)
             logger.save()
 
-    def close(self) -> None:
-        """The run is finished."""
+    def __enter__(self) -> Loggers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """The run is finished, or has failed: either way the next one of this process is another."""
         for logger in self._loggers:
-            logger.finalize("success")
+            logger.finalize("success" if kind is None else "failed")
             finish = getattr(getattr(logger, "experiment", None), "finish", None)
             if finish:  # of Weights & Biases, for which the next run of this process would be the same one
                 finish()

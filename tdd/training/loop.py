@@ -196,35 +196,34 @@ def fit(
     states: dict[str, Any] = {"stage": stage, "optimiser": bare, "schedule": schedule, "scaler": _Scaler(fabric)}
     if point:
         _take_up(point, stage, states)
-    stage.loggers = Loggers(machine.loggers if leads() else (), run, len(stage.history))
     steps, parts = len(leader) // config.micro_batches, config.micro_batches
 
-    for epoch in takewhile(lambda _: not stage.has_finished(), range(len(stage.history), config.epochs)):
-        stage.train()
-        for index, batch in enumerate(on_device(_epoch(loaders, epoch), fabric.device)):
-            try:
-                with fabric.no_backward_sync(model, enabled=(index + 1) % parts != 0):
-                    loss = model.training_step(batch, index)
-                    if not torch.isfinite(loss):
-                        raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
-                    fabric.backward(loss / parts)
-                if (index + 1) % parts == 0:
-                    optimiser.step()
+    with Loggers(machine.loggers if leads() else (), run, len(stage.history)) as stage.loggers:
+        for epoch in takewhile(lambda _: not stage.has_finished(), range(len(stage.history), config.epochs)):
+            stage.train()
+            for index, batch in enumerate(on_device(_epoch(loaders, epoch), fabric.device)):
+                try:
+                    with fabric.no_backward_sync(model, enabled=(index + 1) % parts != 0):
+                        loss = model.training_step(batch, index)
+                        if not torch.isfinite(loss):
+                            raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
+                        fabric.backward(loss / parts)
+                    if (index + 1) % parts == 0:
+                        optimiser.step()
+                        optimiser.zero_grad()
+                        schedule.step()
+                except torch.OutOfMemoryError as error:
+                    clear_frames(error.__traceback__)  # they hold the tensors of the step that failed
                     optimiser.zero_grad()
-                    schedule.step()
-            except torch.OutOfMemoryError as error:
-                clear_frames(error.__traceback__)  # they hold the tensors of the step that failed
-                optimiser.zero_grad()
-                raise TddError(_too_large(model, fabric, batch, recipe, config)) from error
-            if report and (index + 1) % parts == 0:
-                report(epoch * steps + (index + 1) // parts, config.epochs * steps)
-        _validate(model, validation, fabric)
-        _tell(stage.close_epoch(epoch, bare.param_groups[0]["lr"]), stage.history, run)
-        last = epoch + 1 == config.epochs or stage.has_finished()
-        if leads() and (last or (epoch + 1) % machine.checkpoint_epochs == 0):
-            kept = {name: holder.state_dict() for name, holder in states.items()}
-            save_point(run / RESUME, identity, kept | {"history": stage.history})
-    stage.loggers.close()
+                    raise TddError(_too_large(model, fabric, batch, recipe, config)) from error
+                if report and (index + 1) % parts == 0:
+                    report(epoch * steps + (index + 1) // parts, config.epochs * steps)
+            _validate(model, validation, fabric)
+            _tell(stage.close_epoch(epoch, bare.param_groups[0]["lr"]), stage.history, run)
+            last = epoch + 1 == config.epochs or stage.has_finished()
+            if leads() and (last or (epoch + 1) % machine.checkpoint_epochs == 0):
+                kept = {name: holder.state_dict() for name, holder in states.items()}
+                save_point(run / RESUME, identity, kept | {"history": stage.history})
     if fabric.device.type != "cpu":
         stage.to("cpu")  # what follows decides anew where it computes
 

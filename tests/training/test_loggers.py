@@ -91,6 +91,27 @@ def test_a_logger_is_told_each_epoch_once_and_that_the_run_is_finished(tmp_path,
     assert [made[1].told[0], made[1].told[1][0]] == [("open", "run", 2), 3]
 
 
+def test_a_run_that_fails_leaves_no_logger_open_for_the_next_one(tmp_path, monkeypatch):
+    """Weights & Biases has one run a process: left open, it would be told of the next training as well."""
+    made, finished = [], []
+
+    class Failing(Kept):
+        experiment = types.SimpleNamespace(finish=lambda: finished.append(True))
+
+        def __init__(self, run, done):
+            super().__init__(run, done)
+            made.append(self)
+
+        def save(self):
+            raise TddError("the disk is full")
+
+    monkeypatch.setitem(loggers.BUILDERS, "wandb", Failing)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    with pytest.raises(TddError, match="the disk is full"):
+        train(tmp_path / "run", 2, ["wandb"])
+    assert made[0].told[-1] == "failed" and finished == [True]
+
+
 def test_tensorboard_reads_what_was_told(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
