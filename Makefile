@@ -1,6 +1,7 @@
 # Two commands: `make demo` (the main job) and `make test`. Each sets up .venv when requirements have changed.
 # `make lab` opens the notebooks, `make notebooks` executes them all, `make browser` drives one in Chromium,
 # `make site` renders notebooks and texts to build/site,
+# `make slow`, `make fuzz` (an hour of random inputs) and `make cluster` are the tests that `make test` leaves out,
 # `make faces` tests on films of people, `make bench` measures this CPU (BASELINE=bench.json OUT=folder holds it against an
 # earlier run), `make gpu` a CUDA device; `make lowest` tests the oldest packages that
 # pyproject.toml allows, and `make newest` the newest (7 GB each, in environments of their own).
@@ -12,7 +13,7 @@ SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
 
-.PHONY: demo test slow cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean \
+.PHONY: demo test slow fuzz cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean \
 	publish unpublish package colab workflows site
 .DELETE_ON_ERROR:
 
@@ -24,6 +25,9 @@ test: setup-dev
 
 slow: setup-dev
 	$(BIN)/pytest -m slow
+
+fuzz: setup-dev
+	$(BIN)/pytest -m fuzz --fuzz-minutes 60
 
 cluster: setup-dev
 	$(BIN)/pytest -m cluster

@@ -7,7 +7,6 @@ import functools
 import http.server
 import json
 import re
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.chromium import CHROMIUM, DRIVER, asked, chromium
 from website.check import faults
 from website.pages import ENGLISH, KOREAN, SECTIONS, Page, Site, SiteError, name_on_site, pages_of
 
@@ -185,26 +185,12 @@ SIZES = {"laptop": (1366, 900), "phone": (390, 844)}
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """Chromium on the built site, which keeps a list of what it asked for."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver_path):
+    if not (CHROMIUM and DRIVER):
         pytest.skip("needs chromium and chromedriver (apt: chromium-driver)")
     if not (BUILT / "index.html").is_file():
         pytest.skip("needs the site: make site")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                 "--disable-background-networking", "--disable-component-update",
-                 "--autoplay-policy=no-user-gesture-required",
-                 f"--user-data-dir={profile}"):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
-    try:
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -237,9 +223,8 @@ def opened(browser, address, request):
         return browser
 
     yield open_page
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    assert asked and not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    addresses = asked(browser)
+    assert addresses and not [url for url in addresses if not url.startswith((address, "data:", "blob:"))]
 
 
 def wider_than_the_page(browser):

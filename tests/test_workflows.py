@@ -35,6 +35,22 @@ def test_tests_run_on_three_systems_and_at_both_ends_of_python_and_packages():
     assert any("links.py --check" in command for command in commands(jobs("links")["own"]))
 
 
+def test_every_marked_test_is_run_by_a_workflow():
+    """``pytest`` alone leaves them out; a test that nothing runs is none."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    markers = re.findall(r'^  "(\w+): ', project.partition("\nmarkers = [\n")[2].partition("\n]")[0], re.MULTILINE)
+    run = set()
+    for path in PATHS:
+        for job in jobs(path.stem).values():
+            axis = job.get("strategy", {}).get("matrix", {}).get("tests", [])
+            asked = "\n".join(commands(job))
+            run |= {*re.findall(r"^make ([a-z]+)$", asked, re.MULTILINE), *(axis if "matrix.tests" in asked else ())}
+    assert len(markers) >= 7
+    for marker in markers:
+        assert re.search(rf"^{marker}: setup-dev\n\t\$\(BIN\)/pytest -m {marker}\b", MAKEFILE, re.MULTILINE), marker
+        assert marker in run, f"no workflow runs  make {marker}"
+
+
 BROUGHT = {
     "dlib": "dlib-bin", "face_alignment": "face-alignment", "gradio_client": "gradio", "huggingface_hub": "gradio",
 }  # fmt: skip
