@@ -121,3 +121,11 @@ def test_the_table_shows_the_recorded_numbers(path):
     other = text.replace(shown[0][0], shown[0][0].replace(" ± ", " ± 1"))
     assert other != text
     assert readme_table.rewritten(other, ROOT / shown[0]["study"]) == text
+
+
+@pytest.mark.parametrize("path", READMES[:2], ids=named)
+def test_a_reader_is_told_where_tdd_is_before_the_first_command(path):
+    """Make installs it into a folder that no shell looks into by itself."""
+    text = path.read_text(encoding="utf-8")
+    assert "BIN := .venv/bin" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert 0 < text.find("`source .venv/bin/activate`") < text.index("\ntdd ")
