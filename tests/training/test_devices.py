@@ -289,7 +289,7 @@ def test_a_study_begun_as_two_processes_leaves_the_records_of_one(tmp_path):
     port = np.random.default_rng().integers(20000, 30000)
     runs = [begin("alone", {}), begin("devices", {}, "--devices", "2")]
     runs += [begin("torchrun", torchrun(number, 2, port)) for number in range(2)]
-    said = [run.communicate(timeout=300) for run in runs]
+    said = [run.communicate(timeout=900) for run in runs]
     assert [run.returncode for run in runs] == [0] * 4, said
     assert said[2][0] and not said[3][0]  # the first one speaks
     for name in ("stage1/cnn_gru_attention-seed0", "stage2/ssl_0.3-seed0"):
