@@ -21,15 +21,19 @@ def export_to_hub(run: Path, out: Path, precision: str | None = None) -> Path:
 
     Args:
         run: folder of stage-2 weights.
-        out: new folder, which :func:`tdd.weights.checkpoints.import_weights` reads as well.
+        out: new or empty folder, which :func:`tdd.weights.checkpoints.import_weights` reads as well. What it holds is
+            what gets uploaded, and the card is called README.md.
         precision: as :func:`tdd.weights.packed.pack_weights`.
 
     Returns:
         ``out``.
 
     Raises:
-        TddError: no stage-2 weights in ``run``, weights in ``out``, or a folder that cannot be written.
+        TddError: no stage-2 weights in ``run``, an ``out`` that is a file or holds something, or that cannot be
+            written.
     """
+    if out.is_file() or (out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir())):
+        raise TddError(f"{out} is there already and holds something, which would be overwritten; give a new folder.")
     import_weights(run, "stage2")  # a card of a video classifier fits nothing else
     card = model_card(pack_weights(run, out, precision), import_weights(out).mean_face is not None)
     write_atomically(out / CARD, card.encode())

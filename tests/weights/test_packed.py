@@ -208,6 +208,18 @@ def test_an_export_scores_as_its_run_and_its_card_says_what_it_is(run, tmp_path,
     assert json.loads((tmp_path / "hub/config.json").read_text())["sha256"] in text
 
 
+def test_an_export_overwrites_nothing(run, tmp_path, capsys):
+    for name, kept in (("holds", "holds/README.md"), ("file", "file")):
+        (tmp_path / kept).parent.mkdir(exist_ok=True)
+        (tmp_path / kept).write_text("mine")
+        assert main(["checkpoint", "export", str(run), "--hub", str(tmp_path / name)]) == 2
+        assert "give a new folder" in capsys.readouterr().err
+        assert (tmp_path / kept).read_text() == "mine"
+    assert [path.name for path in (tmp_path / "holds").iterdir()] == ["README.md"]
+    (tmp_path / "cloned/.git").mkdir(parents=True)  # an empty repository of the Hub
+    assert main(["checkpoint", "export", str(run), "--hub", str(tmp_path / "cloned")]) == 0
+
+
 def test_weights_of_real_or_unknown_data_take_no_licence_of_ours(tmp_path):
     for synthetic in (False, None):
         out = export_to_hub(export(tmp_path / f"run{synthetic}", synthetic=synthetic), tmp_path / f"hub{synthetic}")
