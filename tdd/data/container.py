@@ -46,9 +46,23 @@ def open_media(path: Path | str) -> Iterator[Any]:
                     raise MemoryError(f"{path} takes more than is left") from error
                 raise
     except (av.FFmpegError, OSError) as error:
-        raise TddError(
-            f"{path} cannot be decoded ({error.strerror or error}); copy it again from its source."
-        ) from error
+        why = why_unopened(Path(path)) or f"cannot be decoded ({error.strerror or error})"
+        raise TddError(f"{path} {why}; copy it again from its source.") from error
+
+
+def why_unopened(path: Path) -> str:
+    """What is wrong with a file of which FFmpeg says no more than that it is damaged; empty where that is not known.
+
+    An mp4 that is cut off has often lost its header, which lies at its end.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if not head:
+            return "is empty"
+        return "is cut off: it is shorter than it says" if head[4:] == b"ftyp" and is_cut_short(path, "mov") else ""
+    except OSError:  # FFmpeg's own words are the better ones
+        return ""
 
 
 def _picture_bytes(container: Any) -> int:

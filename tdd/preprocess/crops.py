@@ -186,7 +186,10 @@ def face_crops(
             "another video: copy or make it again."
         )
     if count < clip.frames:
-        raise TddError(f"{video.path} has {count} frames at {FPS} fps, and a clip takes {clip.frames}.")
+        raise TddError(
+            f"{video.path} has {count} frames at {FPS} fps, and a clip takes {clip.frames}; give a longer piece of "
+            "film, or leave this one out."
+        )
 
 
 def _refuse_far_points(video: VideoFile, points: np.ndarray, height: int, width: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from av.stream import Disposition
 
-from tdd.data.container import open_media
+from tdd.data.container import open_media, why_unopened
 from tdd.data.segments import beyond_end
 from tdd.data.video import VideoFile
-from tdd.data.whole import is_cut_short
 from tdd.errors import TddError
 from tdd.preprocess.folders import is_there
 from tdd.preprocess.naming import same_but_for_case
@@ -33,12 +33,25 @@ def is_video(path: Path) -> bool:
         return True
     try:
         with open_media(path) as container:
-            name, brand = container.format.name, container.metadata.get("major_brand", "").strip()
-            if name.endswith("_pipe") or name in NO_FILMS or brand in PHOTOGRAPHS:
+            if _shows_a_picture(container) or container.format.name in NO_FILMS:
                 return False
             return any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video)
     except TddError:
         return False
+
+
+def is_picture(path: Path) -> bool:
+    """Whether FFmpeg opens a file as a photograph or another single picture, whatever its ending."""
+    try:
+        with open_media(path) as container:
+            return _shows_a_picture(container)
+    except TddError:
+        return False
+
+
+def _shows_a_picture(container: Any) -> bool:
+    name, brand = container.format.name, container.metadata.get("major_brand", "").strip()
+    return name.endswith("_pipe") or name == "image2" or brand in PHOTOGRAPHS
 
 
 def why_missing(path: Path) -> str:
@@ -73,10 +86,9 @@ def video_problem(path: Path, audio: bool, deep: bool, segments: str = "") -> st
         segments: the forged parts that are stated of it, which must lie within it.
     """
     try:
-        if path.stat().st_size == 0:
-            return "is empty"
-        if _is_mp4(path) and is_cut_short(path, "mov"):  # FFmpeg says less where the part that is lost is the header
-            return "is cut off: it is shorter than it says"
+        why = why_unopened(path)
+        if why:
+            return why
         header = VideoFile(path).look(first_frame=deep)
         if audio and not header.sound:
             return "has no sound"
@@ -87,8 +99,3 @@ def video_problem(path: Path, audio: bool, deep: bool, segments: str = "") -> st
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return ""
-
-
-def _is_mp4(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8)[4:] == b"ftyp"
