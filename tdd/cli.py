@@ -370,8 +370,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_console(stderr=True).print(said)
         return INTERRUPTED
     except Terminated:
-        said = "the same command goes on from here." if "resumes" in args else "nothing was finished."
-        make_console(stderr=True).print(f"Ended by SIGTERM; {said}")
+        said = "; the same command goes on from here." if "resumes" in args else "."
+        make_console(stderr=True).print(f"Ended by SIGTERM{said}")
         return TERMINATED
     return code or 0
 

@@ -129,6 +129,7 @@ def check_data(args: argparse.Namespace, console: Console) -> int:
 
     if (args.root is None) == (args.store is None):
         raise TddError("Give a data root, or a clip store with --store: one of the two.")
+    _check_outputs(args, "json")
     if args.store:
         return _check_store(args, console)
     with step(legible(f"Opening every video in {args.root}"), console) as progress:
@@ -152,6 +153,16 @@ def _check_store(args: argparse.Namespace, console: Console) -> int:
     print_store_check(report, console)
     _write_check(args.json, report.to_dict())
     return report.exit_code
+
+
+def _check_outputs(args: argparse.Namespace, *kinds: str) -> None:
+    """Refuse, before anything long, files of ``--json``, ``--png`` or ``--csv`` that cannot or must not be written."""
+    from tdd.machine.files import require_target
+
+    for kind in kinds:
+        path = getattr(args, kind)
+        if path:
+            require_target(path, f".{kind}", f"--{kind}")
 
 
 def _write_check(path: Path | None, report: dict[str, Any]) -> None:
@@ -313,14 +324,15 @@ def predict(args: argparse.Namespace, console: Console) -> None:
     if args.video.is_dir():
         _predict_folder(args, console)
         return
+    _check_outputs(args, "json", "png", "csv")
     with step("Loading the detector", console):
         # Here, for they take some seconds: the first line is to come at once.
         from tdd.evaluation.predict import write_table
         from tdd.plots.timeline import draw_timeline
 
         scorer = _scorer(args, console)
-    with step(legible(f"Scoring {args.video}"), console):
-        prediction = scorer.score(args.video, args.landmarks)
+    with step(legible(f"Scoring {args.video}"), console) as progress:
+        prediction = scorer.score(args.video, args.landmarks, progress)
     console.print(prediction.to_text())
     if args.json:
         with disk_errors_told(args.json.parent):
@@ -330,6 +342,8 @@ def predict(args: argparse.Namespace, console: Console) -> None:
             draw_timeline(prediction, args.png)
     if args.csv:
         write_table([prediction.to_row()], args.csv)
+    for path in filter(None, (args.json, args.png, args.csv)):
+        console.print(legible(str(path)))
 
 
 def app(args: argparse.Namespace, console: Console) -> None:
@@ -362,6 +376,7 @@ def _predict_folder(args: argparse.Namespace, console: Console) -> None:
 
     if args.json or args.png or not args.csv:
         raise TddError(f"{args.video} is a folder: give --csv FILE for its videos; --json and --png go with one video.")
+    _check_outputs(args, "csv")
     with step(legible(f"Looking for videos in {args.video}"), console):
         from tdd.evaluation.listing import find_videos
 
@@ -369,14 +384,22 @@ def _predict_folder(args: argparse.Namespace, console: Console) -> None:
     for note in listing.notes:
         console.print(legible(f"  {note}"))
     with step("Loading the detector", console):
-        from tdd.evaluation.predict import predict_folder, write_table
+        from tdd.evaluation.predict import predict_each, write_table
 
         scorer = _scorer(args, console)
-    with step("Scoring the videos", console, "videos") as progress:
-        rows = predict_folder(args.video, scorer, args.landmarks, progress, listing)
-    write_table(rows, args.csv)
-    failed = [row for row in rows if "reason" in row]
-    console.print(f"{len(rows) - len(failed)} of {len(rows)} videos scored; {args.csv}")
+    rows: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    try:
+        with step("Scoring the videos", console, "videos") as progress:
+            for row in predict_each(args.video, scorer, args.landmarks, listing):
+                rows.append(row)
+                progress(len(rows), len(listing.videos))
+    finally:  # Ctrl-C after hours: what was scored is kept
+        if rows:
+            write_table(rows, args.csv)
+            failed = [row for row in rows if "reason" in row]
+            told = f"{len(rows) - len(failed):,} of {len(listing.videos):,} videos scored"
+            console.print(legible(f"{told}, {len(failed):,} could not be; {args.csv}"))
     for row in failed[:5]:
         console.print(legible(f"  not scored: {row['reason']}"))
     if len(failed) == len(rows):

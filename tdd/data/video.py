@@ -28,6 +28,9 @@ SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 """Audio samples under one video frame: 640."""
 
+BRIGHTER = {16: "HDR10 or Dolby Vision (PQ)", 18: "HLG"}
+"""What pictures of a wider range of brightness are called, by the number of their transfer (ITU-T H.273, table 3)."""
+
 LONGEST_HOLD = 10
 """Seconds that one frame may stay; a longer gap between two times is taken for damage."""
 
@@ -82,6 +85,8 @@ class VideoFile:
         first_time: time of the first frame, s, on the file's clock; 0 before one was read.
         decoded: frames read up to now, all of them once :meth:`shown` has ended.
         stated_fps: average frame rate that the container states, Hz; 25 where it states none.
+        brighter: name of the high dynamic range that the picture is coded in (``BRIGHTER``), which :meth:`shown` draws
+            as it stands, flat and pale; empty for common video, and before a frame was read.
         sound_fault: what is wrong with the sound, as the end of a sentence that begins with it; empty when nothing is,
             and before :meth:`sound` has ended.
     """
@@ -91,6 +96,7 @@ class VideoFile:
         self.first_time = Fraction(0)
         self.decoded = 0
         self.stated_fps = float(FPS)
+        self.brighter = ""
         self.sound_fault = ""
         self._over: Fraction | None = None
 
@@ -138,6 +144,7 @@ class VideoFile:
             screen = Screen(self.path, stream.sample_aspect_ratio)
             rate = _stated_rate(container, stream)
             self.stated_fps = float(rate)
+            self.brighter = BRIGHTER.get(stream.codec_context.color_trc, "")
             by_decoding = container.format.name in DECODING_TIMES
             before, gap, longest = Fraction(0), 1 / rate, Fraction(0)
             reach = Reach(container, stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -16,7 +17,7 @@ from torch import Tensor
 from tdd.config import TIMESTAMPS
 from tdd.data.augment import eval_view, normalise
 from tdd.data.clips import on_gpu
-from tdd.data.video import FPS, VideoFile
+from tdd.data.video import FPS, Header, VideoFile
 from tdd.errors import TddError
 from tdd.evaluation.listing import Listing, find_videos, pair_landmarks
 from tdd.evaluation.prediction import DrivingClip, Prediction, mean_span
@@ -32,6 +33,7 @@ from tdd.preprocess.crops import face_crops
 from tdd.preprocess.faces import FaceLandmarker
 from tdd.preprocess.folders import is_there
 from tdd.preprocess.landmarks import eye_distance, read_mean_face, read_points
+from tdd.preprocess.probe import is_picture
 from tdd.preprocess.quality import CropWatch, doubts
 from tdd.preprocess.set_aside import reason_of
 from tdd.weights.checkpoints import Weights, import_weights, weights_files
@@ -51,6 +53,8 @@ DRIVING = 3
 FEW_CLIPS = 4
 LARGEST_ZOOM = 2.0
 """Faces that the alignment enlarges more than this are called small."""
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
+"""How an address begins (https:), of which a path keeps one slash; a disk of Windows has one letter."""
 RATE_SLACK = 0.01
 """Frames per second by which a video may miss 25 without a word."""
 
@@ -74,6 +78,21 @@ def running_clips(crops: Iterable[np.ndarray], length: int) -> Iterator[tuple[in
             yield count - length, np.stack(held)
     if count % length:
         yield count - length, np.stack(held)
+
+
+class _Reading:
+    """How far a video is read that may be read twice: for its landmarks, then for its clips."""
+
+    def __init__(self, header: Header, times: int, progress: Progress | None) -> None:
+        self.total = times * round(header.seconds * header.fps)
+        self.progress = progress if self.total else None
+        self.before = 0
+        """Frames of the readings that have ended."""
+
+    def frames(self, count: int) -> None:
+        """``count`` frames are read in this reading."""
+        if self.progress:
+            self.progress(min(self.before + count, self.total), self.total)  # what a header says is often not exact
 
 
 class VideoScorer:
@@ -130,14 +149,24 @@ class VideoScorer:
         """
         return self.load_landmarker()
 
-    def score(self, path: Path, landmarks: Path | None = None) -> Prediction:
-        """Score one video; see :func:`predict_video`."""
-        if not is_there(path):
-            raise TddError(f"{path} is no file; give a video, or a folder of videos.")
-        points, source, warnings = self._landmarks(path, landmarks)
+    def score(self, path: Path, landmarks: Path | None = None, progress: Progress | None = None) -> Prediction:
+        """Score one video; see :func:`predict_video`.
+
+        Args:
+            path: of the video.
+            landmarks: as :func:`predict_video` takes them.
+            progress: called with (frames read, frames to be read), which is twice the video where its landmarks are to
+                be found; not called where the file does not say how long it is.
+
+        Raises:
+            TddError: as :func:`predict_video`.
+        """
+        _require_video(path)
+        told = _Reading(VideoFile(path).look(), 1 if landmarks else 2, progress)
+        points, source, warnings = self._landmarks(path, landmarks, told)
         video = VideoFile(path)
         watch = CropWatch(self.target, self.recipe.clip.crop)
-        table, attention, driving, frames = self._clips(video, points, watch)
+        table, attention, driving, frames = self._clips(video, points, watch, told)
         if not np.isfinite(table["logit"]).all():
             raise TddError(f"{path}: the detector in {self.checkpoint} gives no number; its training diverged.")
         table["score"] = (self.calibration or UNCALIBRATED).probability(table["logit"])
@@ -149,11 +178,12 @@ class VideoScorer:
             warnings=(*self._warnings(video, points, len(table)), *_crop_warnings(watch), *warnings),
         )  # fmt: skip
 
-    def _landmarks(self, path: Path, given: Path | None) -> tuple[np.ndarray, str, list[str]]:
+    def _landmarks(self, path: Path, given: Path | None, told: _Reading) -> tuple[np.ndarray, str, list[str]]:
         """Landmarks of every frame of the file, where they come from, and what is to be said of them."""
         if given is not None:
             return read_points(given), "given", []
-        found = self.landmarker.video(path)
+        found = self.landmarker.video(path, told.frames)
+        told.before = len(found.points)
         quality, warnings = found.quality, []
         if quality.faces > 1:
             warnings.append(
@@ -169,7 +199,7 @@ class VideoScorer:
         return found.points, how, warnings
 
     def _clips(
-        self, video: VideoFile, points: np.ndarray, watch: CropWatch
+        self, video: VideoFile, points: np.ndarray, watch: CropWatch, told: _Reading
     ) -> tuple[pd.DataFrame, np.ndarray | None, tuple[DrivingClip, ...], int]:
         """Table of clips without scores, attention, driving clips, and the number of frames."""
         clip = self.recipe.clip
@@ -186,6 +216,7 @@ class VideoScorer:
             # The faces of all others are let go, so that memory does not grow with the video.
             driving = sorted(driving, key=lambda one: -logits[one.clip])[:DRIVING]
             maps += [] if attention is None else [attention]
+            told.frames(video.decoded)
         first = np.array(starts)
         table = pd.DataFrame({"start": first / FPS, "end": (first + clip.frames) / FPS, "logit": logits})
         return table, np.concatenate(maps) if maps else None, tuple(driving), starts[-1] + clip.frames
@@ -215,6 +246,11 @@ class VideoScorer:
             kept = self.recipe.clip.frame_rate == TIMESTAMPS
             how = "frames were repeated or left out" if kept else "its speed was changed"
             yield f"The video has {video.stated_fps:.2f} frames per second and the detector takes {FPS}: {how}."
+        if video.brighter:
+            yield (
+                f"The video is {video.brighter}, and its picture was drawn without the conversion that a player makes: "
+                "pale, unlike what detectors are trained on. Convert it to common colours (SDR) first."
+            )
         own, wanted = eye_distance(points), eye_distance(self.target[None])
         if wanted > LARGEST_ZOOM * own:
             yield (
@@ -251,17 +287,37 @@ def predict_folder(
     progress: Progress | None = None,
     listing: Listing | None = None,
 ) -> list[dict[str, Any]]:
-    """Score every video below a folder; one that cannot be scored does not stop the rest.
+    """Score every video below a folder; arguments, rows and errors as of :func:`predict_each`.
+
+    Args:
+        folder: of the videos.
+        scorer: the detector.
+        landmarks: folder of the landmarks.
+        progress: called with (videos done, videos in all).
+        listing: the videos.
+    """
+    listing = find_videos(folder) if listing is None else listing
+    rows: list[dict[str, Any]] = []
+    for row in predict_each(folder, scorer, landmarks, listing):
+        rows.append(row)
+        if progress:
+            progress(len(rows), len(listing.videos))
+    return rows
+
+
+def predict_each(
+    folder: Path, scorer: VideoScorer, landmarks: Path | None = None, listing: Listing | None = None
+) -> Iterator[dict[str, Any]]:
+    """Score every video below a folder, one after the other; one that cannot be scored does not stop the rest.
 
     Args:
         folder: of the videos.
         scorer: the detector.
         landmarks: folder with the same subfolders, where each video's landmarks lie under its name, as
             :func:`tdd.evaluation.listing.pair_landmarks` says; found in the videos when ``None``.
-        progress: called with (videos done, videos in all).
         listing: the videos, as :func:`tdd.evaluation.listing.find_videos` gives them; looked for when ``None``.
 
-    Returns:
+    Yields:
         for each video, sorted by path, :meth:`Prediction.to_row` with ``video`` as path in the folder; or ``video`` and
         the ``reason`` why there is no score.
 
@@ -275,7 +331,6 @@ def predict_folder(
     if landmarks is None:
         _ = scorer.landmarker  # what is missing for it is said once, not for every video
     points = {} if landmarks is None else pair_landmarks(videos, landmarks)
-    rows: list[dict[str, Any]] = []
     for name in videos:
         given = points.get(name)
         try:
@@ -284,10 +339,7 @@ def predict_folder(
             row = scorer.score(folder / name, given).to_row()
         except Exception as error:
             row = {"reason": f"{NO_MEMORY}." if out_of_memory(error) else reason_of(error)}
-        rows.append(row | {"video": legible(name.as_posix())})
-        if progress:
-            progress(len(rows), len(videos))
-    return rows
+        yield row | {"video": legible(name.as_posix())}
 
 
 def write_table(rows: list[dict[str, Any]], path: Path) -> None:
@@ -298,6 +350,23 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
     """
     with disk_errors_told(path.parent), whole_file(path) as unfinished:
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(unfinished, index=False)
+
+
+def _require_video(path: Path) -> None:
+    """Check that a path is one of a file, and no picture's.
+
+    Raises:
+        TddError: it is not; the sentence says what it is instead.
+    """
+    if is_there(path):
+        if is_picture(path):
+            raise TddError(f"{path} is a picture, and a score takes a second of film; give a video.")
+        return
+    if _ADDRESS.match(str(path)):
+        raise TddError(
+            f"{path} is an address, and nothing is fetched; save the video on this machine and give its path."
+        )
+    raise TddError(f"{path} is no file; give a video, or a folder of videos.")
 
 
 def _crop_warnings(watch: CropWatch) -> Iterator[str]:

@@ -180,6 +180,35 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
+def require_target(path: Path, ending: str, option: str) -> None:
+    """Check before long work that its result can be written to a file, and that no file of another kind is lost by it.
+
+    Args:
+        path: of the file; need not exist, nor its folder.
+        ending: what the name of a file that may be replaced ends in, as ``.json``.
+        option: by which the user named the file, for the sentence.
+
+    Raises:
+        TddError: ``path`` is a folder, or a file with another ending, a video for instance; or nothing can be written
+            there.
+    """
+    if os.path.isdir(path):  # noqa: PTH112 - as is_folder of tdd.preprocess: no error for a name that is too long
+        raise TddError(f"{path} is a folder; name a file with {option}.")
+    if os.path.lexists(path) and path.suffix.lower() != ending:
+        raise TddError(
+            f"{path} is there already and is no {ending} file, so it is not replaced; give {option} another name."
+        )
+    folder = path.parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    probe = folder / f".tdd-{os.getpid()}"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise TddError(f"{path} cannot be written ({error.strerror}); give {option} another name.") from error
+
+
 def check_space(folder: Path, needed: int) -> None:
     """Refuse to start what the disk cannot hold.
 

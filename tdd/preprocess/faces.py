@@ -9,7 +9,7 @@ landmark network together. Where the landmarks then do not fit the box, the dete
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,10 +143,14 @@ class FaceLandmarker:
         """What finds the landmarks, as it is called in a sentence."""
         return finder_name(self.settings.detector)
 
-    def video(self, path: Path | str) -> FoundLandmarks:
+    def video(self, path: Path | str, told: Callable[[int], None] | None = None) -> FoundLandmarks:
         """Landmarks of a video's main face in every frame of the file: the one whose area, added up, is the largest.
 
         The video is read once, in pieces.
+
+        Args:
+            path: of the video.
+            told: called with the number of frames that are done, after every piece.
 
         Raises:
             TddError: the video cannot be read, or its main face was not found often enough or for too long; the
@@ -161,6 +165,8 @@ class FaceLandmarker:
             for sighting in self._follow(tracker, images, video.decoded - len(images), main_face(areas)):
                 sightings.append(sighting)
                 areas[sighting.face] = areas.get(sighting.face, 0.0) + side_of(sighting.box) ** 2
+            if told:
+                told(video.decoded)
         own = [sighting for sighting in sightings if sighting.face == main_face(areas)]
         found = np.zeros(video.decoded, bool)
         frames = [sighting.frame for sighting in own]

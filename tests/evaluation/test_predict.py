@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -335,24 +336,87 @@ def test_weights_without_a_mean_face_take_one(world, tmp_path, capsys):
         ({"--mean-face": "flat.npy"}, "a mean face is"),
         ({"video": "landmarks"}, "is a folder: give --csv"),
         ({"video": "landmarks", "--csv": "out.csv"}, "holds no video"),
-        ({"--json": "text.mp4/deeper/out.json"}, "Writing to"),
+        ({"video": "empty.mp4"}, "is empty"),
+        ({"video": "half.mp4"}, "is cut off"),
+        ({"video": "picture.mp4"}, "is a picture"),
+        ({"video": "http:/example.org/a.mp4"}, "is an address"),
+        ({"--json": "text.mp4/deeper/out.json"}, "cannot be written"),
+        ({"--json": "landmarks"}, "is a folder"),
+        ({"--json": "good.mp4"}, "is not replaced; give --json another name"),
+        ({"--png": "landmarks/good.npy"}, "is not replaced; give --png another name"),
+        ({"video": "landmarks", "--csv": "good.mp4"}, "is not replaced; give --csv another name"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_one_sentence(world, tmp_path, change, expected, capsys):
     add_video(tmp_path, "good.mp4", 30)
     add_video(tmp_path, "short.mp4", 10)
     (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    whole = (tmp_path / "good.mp4").read_bytes()
+    (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "picture.mp4").write_bytes(cv2.imencode(".png", np.full((SIZE, SIZE, 3), 90, np.uint8))[1].tobytes())
     np.save(tmp_path / "flat.npy", np.full((30, 68, 2), 40.0))
     np.save(tmp_path / "nan.npy", np.full((30, 68, 2), np.nan))
     export_weights(tmp_path / "stage1", Weights("stage1", "csn", {part: {} for part in STAGE1_PARTS}, {}))
     paths = {"video": "good.mp4", "--landmarks": "landmarks/good.npy", "--checkpoint": None} | change
-    given = [str(tmp_path / paths.pop("video"))]
+    name = paths.pop("video")
+    given = [name if ":" in name else str(tmp_path / name)]
     for option, name in paths.items():
         given += [option, str(world[2] if name is None else tmp_path / name)]
     assert main(["predict", *given]) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("tdd: ") and len(said.splitlines()) == 1 and expected in said
-    assert not (tmp_path / "out.csv").exists()
+    assert not (tmp_path / "out.csv").exists() and (tmp_path / "good.mp4").read_bytes() == whole
+    assert not list(tmp_path.rglob(".tdd-*"))
+
+
+def test_outputs_are_refused_before_the_scoring(world, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(VideoScorer, "score", lambda *_: pytest.fail("scored first"))
+    (tmp_path / "file").write_text("")
+    for option, kind in (("--json", "json"), ("--png", "png"), ("--csv", "csv")):
+        assert command(world, option, tmp_path / f"file/a.{kind}") == 2
+        assert f"give {option} another name" in capsys.readouterr().err
+
+
+def test_a_long_video_tells_how_far_it_is(world, tmp_path):
+    path = tmp_path / "disc.mp4"
+    film(path, [[(RED, 60, 80, 24)]] * 60)
+    told = []
+    VideoScorer(world[2], load_landmarker=disc_finder).score(
+        path, progress=lambda done, total: told.append((done, total))
+    )
+    assert {total for _, total in told} == {120} and told[-1] == (120, 120)
+    counts = [done for done, _ in told]
+    assert counts == sorted(counts) and len([n for n in counts if n < 60]) > 4
+    score(world)  # without anybody who listens
+
+
+def test_ctrl_c_keeps_what_was_scored_of_a_folder(world, tmp_path, monkeypatch, capsys):
+    for name in "abc":
+        add_video(tmp_path, f"{name}.mp4", 30)
+    whole = VideoScorer.score
+
+    def interrupted(self, path, *rest):
+        if path.name == "c.mp4":
+            raise KeyboardInterrupt
+        return whole(self, path, *rest)
+
+    monkeypatch.setattr(VideoScorer, "score", interrupted)
+    given = ["predict", str(tmp_path), "--checkpoint", str(world[2]), "--landmarks", str(tmp_path / "landmarks")]
+    assert main([*given, "--csv", str(tmp_path / "out.csv")]) == 130
+    assert pd.read_csv(tmp_path / "out.csv")["video"].tolist() == ["a.mp4", "b.mp4"]
+    said = capsys.readouterr()
+    assert "2 of 3 videos scored" in said.out and said.err == "Interrupted.\n"
+
+
+@pytest.mark.parametrize(("transfer", "said"), [("1", ""), ("16", "(PQ)"), ("18", "HLG")])
+def test_pictures_of_high_dynamic_range_are_warned_of(world, tmp_path, transfer, said):
+    frames = np.full((30, SIZE, SIZE, 3), 90, np.uint8)
+    options = {"color_trc": transfer, "color_primaries": "9", "colorspace": "9"}
+    encode(tmp_path / "a.mp4", list(frames), pixels="yuv420p10le", options=options)
+    np.save(tmp_path / "a.npy", face_points(30))
+    warnings = predict_video(tmp_path / "a.mp4", world[2], tmp_path / "a.npy").warnings
+    assert [said in warning for warning in warnings if "(SDR)" in warning] == [True] * bool(said)
 
 
 def test_weights_that_give_no_number_are_refused(world, tmp_path):
