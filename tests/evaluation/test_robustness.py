@@ -168,7 +168,7 @@ def test_another_folder_of_results_or_another_data_root_is_refused(made, record,
     shutil.copytree(root, moved)
     video = moved / "FaceForensics++/original_sequences/youtube/c23/videos/002.mp4"
     video.write_bytes(video.read_bytes()[:300])
-    with pytest.raises(TddError, match=r"002\.mp4 cannot be decoded"):
+    with pytest.raises(TddError, match=r"002\.mp4 is cut off"):
         measured((moved, store, checkpoint), tmp_path / "out", corruptions=("CS",), levels=(1,))
     assert not (tmp_path / "out" / "record.json").exists()
 

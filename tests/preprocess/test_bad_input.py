@@ -96,7 +96,9 @@ def test_damaged_files(root, tmp_path):
     damaged(root, "text.mp4", lambda _: b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
     reasons, _ = prepared(root, tmp_path)
     assert set(reasons) == {"empty", "truncated", "flipped", "text"}
-    for name, reason in reasons.items():
+    assert "empty.mp4 is empty" in reasons["empty"] and "truncated.mp4 is cut off" in reasons["truncated"]
+    for name in ("flipped", "text"):
+        reason = reasons[name]
         assert f"{name}.mp4" in reason and ("cannot be decoded" in reason or "is damaged at frame" in reason)
 
 

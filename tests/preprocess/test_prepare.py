@@ -61,7 +61,7 @@ def test_bad_videos_are_set_aside_with_the_reason_and_stop_nothing(root, tmp_pat
     done = prepare(root, tmp_path / "store", CLIP, workers=2)
     reasons = done.failed.set_index("video_id")["reason"]
     assert len(reasons) == 4 and len(done.store.index) == 21
-    assert "cannot be decoded" in reasons["FaceForensics++/real/c23/000"]
+    assert "is empty" in reasons["FaceForensics++/real/c23/000"]
     assert "is missing" in reasons["FaceForensics++/FaceShifter/c23/000_003"]
     assert "has 30 frames and its landmarks 7" in reasons["FaceForensics++/FaceShifter/c23/003_000"]
     assert (tmp_path / "store" / "quarantine.csv").is_file()
