@@ -38,7 +38,7 @@ from tdd.preprocess.catalog import catalog_rows, read_catalog
 from tdd.preprocess.face_weights import DLIB, Report
 from tdd.preprocess.faces import FaceLandmarker, FaceSettings
 from tdd.preprocess.finders import finders_plan
-from tdd.preprocess.folders import is_there
+from tdd.preprocess.folders import is_there, require_apart
 from tdd.preprocess.landmarks import (
     LANDMARK_FOLDER,
     face_size,
@@ -161,9 +161,10 @@ def find_landmarks(
         wanting: the videos, as :func:`without_landmarks` gives them; looked for when ``None``.
 
     Raises:
-        TddError: no data set, no write access, another ``prepare`` at work in ``out``, landmarks found in another way
-            there, or packages or weights that cannot be had.
+        TddError: ``out`` is the data root, no data set, no write access, another ``prepare`` at work in ``out``,
+            landmarks found in another way there, or packages or weights that cannot be had.
     """
+    require_apart(root, out)
     # Before the lock and the weights: where nothing is missing, neither is needed.
     wanting = without_landmarks(root, out) if wanting is None else wanting
     if not wanting:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tdd.errors import TddError
 from tdd.preprocess.naming import is_hidden
 
 
@@ -22,6 +23,16 @@ def is_there(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Whether there is a folder, as far as can be seen; as :func:`is_there`."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def require_apart(root: Path, out: Path) -> None:
+    """Check that a clip store is not made in the data root: landmarks that are found would there be given ones.
+
+    Raises:
+        TddError: both are one folder.
+    """
+    if os.path.realpath(root) == os.path.realpath(out):
+        raise TddError(f"{out} is the data root itself; a clip store takes another folder: choose one with --out.")
 
 
 @dataclass

@@ -43,11 +43,12 @@ from tdd.machine.parallel import Progress, given_up, local_engine, parallel_map
 from tdd.names import LRW
 from tdd.preprocess.catalog import catalog_rows, count_table, found_table, leakage_notes, read_catalog
 from tdd.preprocess.crops import face_crops, is_upright, mean_face
+from tdd.preprocess.duplicates import duplicate_notes
 from tdd.preprocess.expected import SYNTHETIC_MARK
 from tdd.preprocess.finding import FOUND, found_in, landmarks_of
 from tdd.preprocess.finding import PLAN as LANDMARK_PLAN
 from tdd.preprocess.finished import Outcome, check_root, finished_by_contents, source_files, split_work, stored_rows
-from tdd.preprocess.folders import is_there
+from tdd.preprocess.folders import is_there, require_apart
 from tdd.preprocess.landmarks import LANDMARK_FOLDER, landmark_path, read_mean_face
 from tdd.preprocess.probe import why_missing
 from tdd.preprocess.quality import CropWatch, crop_warnings
@@ -127,11 +128,12 @@ def prepare(
         storing: how many frames are kept, and in which form.
 
     Raises:
-        TddError: no data set, fewer frames to be kept than a clip has, a store of other settings or of another data
-            root's videos in ``out``, another ``prepare`` at work there, a mean face that does not fit or is damaged, no
-            space, no write access, a cluster that cannot be used, or no usable video.
+        TddError: no data set, fewer frames to be kept than a clip has, ``out`` is the data root, a store of other
+            settings or of another data root's videos in ``out``, another ``prepare`` at work there, a mean face that
+            does not fit or is damaged, no space, no write access, a cluster that cannot be used, or no usable video.
     """
     storing.require(clip.frames, "a clip has")
+    require_apart(root, out)
     catalog = read_catalog(root) if catalog is None else catalog
     given = None if mean_face_file is None else read_mean_face(mean_face_file, clip.canvas)
     if given is not None and not is_upright(given):
@@ -163,7 +165,12 @@ def prepare(
         write_index(out, kept, catalog.assign(video_id=catalog["video_id"].map(legible)))
     store = ClipStore(out)
     gone = set(before) - set(catalog["video_id"])
-    notes = [*_notes(root, out, done, gone), *leakage_notes(catalog), *speech_notes(store.index)]
+    notes = [
+        *_notes(root, out, done, gone),
+        *leakage_notes(catalog),
+        *duplicate_notes(kept),
+        *speech_notes(store.index),
+    ]
     notes += crop_warnings(store.index)
     reasons = reason_table((_kind(root, out, row), row["video_id"]) for row in catalog_rows(failed))
     return Prepared(store, sum(outcome.made for outcome in done), failed, reasons, tuple(notes))
