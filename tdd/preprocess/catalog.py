@@ -13,11 +13,12 @@ import pandas as pd
 from tdd.errors import TddError
 from tdd.machine.console import legible
 from tdd.names import CELEB_DF, DEEPERFORENSICS, DFDC, FACEFORENSICS, FAKEAVCELEB, LRW, SPLITS
-from tdd.preprocess.folders import is_folder, is_there
+from tdd.preprocess.folders import Passed, files_below, is_folder, is_there
 from tdd.preprocess.layouts import READERS
 from tdd.preprocess.listed import Video
 from tdd.preprocess.manifest import MANIFEST, list_manifest, manifests_in
 from tdd.preprocess.naming import folded_name
+from tdd.preprocess.probe import VIDEO_SUFFIXES
 from tdd.preprocess.strays import resembled, unread_folders
 
 APART = (LRW, FACEFORENSICS, CELEB_DF, DEEPERFORENSICS, DFDC, FAKEAVCELEB)
@@ -36,13 +37,22 @@ def datasets_in(root: Path) -> list[str]:
             raise TddError(f"{root} cannot be read (Permission denied).")
         likely = [f" {name} {reason}." for name, reason in unread_folders(root) if resembled(name)]
         itself = resembled(root.resolve().name) or is_there(root / MANIFEST)
-        inside = f" {root} seems to be one: give the folder that it lies in." if itself else ""
+        inside = f" {root} seems to be one: give the folder that it lies in." if itself else _way_to_one(root)
         raise TddError(
             f"No data set was found in {root}; expected a folder named {', '.join(READERS)}, or one with a {MANIFEST} "
             "(data/README.md)."
             f"{''.join(likely[:3]) or inside}"
         )
     return found
+
+
+def _way_to_one(root: Path) -> str:
+    """How the videos below a root become a data set, where it holds some."""
+    for name, _ in unread_folders(root):
+        if any(path.suffix.lower() in VIDEO_SUFFIXES for path in files_below(root / name, Passed())):
+            place = legible(str(root / name))
+            return f" The folder {legible(name)} holds videos: tdd data manifest {place} writes a {MANIFEST}."
+    return ""
 
 
 def list_videos(root: Path, dataset: str) -> list[Video]:

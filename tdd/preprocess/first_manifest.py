@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tdd.errors import TddError
+from tdd.machine.console import legible
 from tdd.machine.files import disk_errors_told, whole_file
 from tdd.names import REAL
 from tdd.preprocess.folders import Passed, files_below, is_folder
-from tdd.preprocess.manifest import MANIFEST, NEEDED, OPTIONAL
+from tdd.preprocess.layouts import READERS
+from tdd.preprocess.manifest import MANIFEST, NEEDED, OPTIONAL, manifests_in
 from tdd.preprocess.naming import same_name
 from tdd.preprocess.probe import VIDEO_SUFFIXES
 
@@ -57,10 +59,17 @@ def write_first_manifest(folder: Path) -> FirstManifest:
     name begins with that of one real, ``a_b.mp4`` or ``a.mp4`` for ``a.mp4``, is made from it.
 
     Raises:
-        TddError: no such folder, no video in it, a manifest that is there already, or no right to write.
+        TddError: no such folder, or a data root; no video in it, a manifest that is there already, or no right to
+            write.
     """
     if not is_folder(folder):
         raise TddError(f"{folder} is no folder; give the one that holds the videos.")
+    inside = [*(name for name in READERS if is_folder(folder / name)), *manifests_in(folder)]
+    if inside:
+        raise TddError(
+            f"{folder} is a data root: it holds the data set {legible(inside[0])}. A manifest belongs into the "
+            "folder of one data set; give that folder."
+        )
     target = folder / MANIFEST
     if target.exists():
         raise TddError(f"{target} is there already; delete it first, or mend it by hand.")
@@ -102,6 +111,12 @@ def _guessed(paths: Sequence[PurePosixPath]) -> tuple[list[dict[str, str]], list
         })  # fmt: skip
     made, fakes = _link(rows), sum(row["label"] == "fake" for row in rows)
     notes = [f"{made:,} of {fakes:,} fakes name the real that they are made from."] if fakes else []
+    alone = _without_reals(rows)
+    if alone and made:
+        notes.append(
+            f"Of {', '.join(alone)} none does: taken for fakes since no folder on the way to them is called real. "
+            "Where they are real, mend label and method, or give them a folder and a manifest of their own."
+        )
     if not forged:
         notes.append("No folder is called real or fake: all videos are taken for real, as talking faces for stage 1.")
     if drawn:
@@ -109,6 +124,13 @@ def _guessed(paths: Sequence[PurePosixPath]) -> tuple[list[dict[str, str]], list
     elif not any(splits.values()):
         notes.append("No folder is called train, val or test: all videos are for testing.")
     return rows, notes
+
+
+def _without_reals(rows: Sequence[dict[str, str]]) -> list[str]:
+    """The methods of which no fake names the real that it is made from."""
+    fakes = [row for row in rows if row["label"] == "fake"]
+    linked = {row["method"] for row in fakes if row.get("real")}
+    return sorted({row["method"] for row in fakes} - linked)
 
 
 def _person(path: PurePosixPath) -> str:

@@ -8,7 +8,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tdd.data.segments import parse_segments, segments_text
 from tdd.errors import TddError
@@ -17,7 +17,7 @@ from tdd.preprocess.folders import is_folder, is_there
 from tdd.preprocess.layouts import READERS
 from tdd.preprocess.listed import Video
 from tdd.preprocess.lists import listed_path, parse_table, read_list
-from tdd.preprocess.naming import is_hidden, on_disk, same_name
+from tdd.preprocess.naming import folded_name, is_hidden, on_disk, same_name
 
 MANIFEST = "manifest.csv"
 
@@ -76,6 +76,7 @@ def list_manifest(root: Path, folder: str) -> Iterator[Video]:
     """
     rows = _rows(root, folder)
     _require_reals(rows.values())
+    _require_one_spelling(rows.values())
     forged = {row.real for row in rows.values() if row.real}
     for key, row in rows.items():
         real = rows[row.real] if row.real else None
@@ -172,7 +173,11 @@ def _row(root: Path, home: Path, place: str, cells: Mapping[str, str]) -> _Row:
 
 def _key(name: str, place: str) -> str:
     """The path of a video, relative to the manifest's folder, in one spelling."""
-    if "\\" in name and ":" not in name:
+    if name.startswith(("/", "~/")) or PureWindowsPath(name).drive:
+        raise TddError(
+            f"{place}: {reprlib.repr(name)} is a whole path; write it from the manifest's folder on, as real/a.mp4."
+        )
+    if "\\" in name:
         raise TddError(f"{place}: {reprlib.repr(name)} holds a backslash; write folders with /, as real/a.mp4.")
     return str(listed_path(same_name(name), place))
 
@@ -215,6 +220,24 @@ def _segments(text: str, label: int, place: str) -> str:
         return segments_text(parse_segments(text))
     except TddError as error:
         raise TddError(f"{place}: {error}") from error
+
+
+def _require_one_spelling(rows: Iterable[_Row]) -> None:
+    """Check that a method, and a data set, is called by one name: with another capital it would be another one.
+
+    Raises:
+        TddError: two names differ only in capitals and small letters.
+    """
+    known: dict[tuple[str, str], _Row] = {}
+    for row in rows:
+        for column in ("method", "dataset"):
+            name = getattr(row, column)
+            other = known.setdefault((column, folded_name(name)), row)
+            if getattr(other, column) != name:
+                raise TddError(
+                    f"{row.place}: {column} {name}, and {getattr(other, column)} in {other.place.rpartition(', ')[2]}, "
+                    "differ only in capitals and small letters; give both one name, or names that differ more."
+                )
 
 
 def _require_reals(rows: Iterable[_Row]) -> None:

@@ -66,12 +66,16 @@ def why_missing(path: Path) -> str:
         pass
     except OSError as error:
         return f"cannot be looked at ({error.strerror})"
+    near = same_but_for_case(path)
+    if near:
+        return f"is missing, but {near.name} is there: capitals count on this disk"
     others = [path.with_suffix(suffix) for suffix in (*VIDEO_SUFFIXES, *map(str.upper, VIDEO_SUFFIXES))]
     other = next((other for other in others if other.suffix != path.suffix and is_there(other)), None)
-    if other:
-        return f"is missing, but {other.name} is there: the owner's ends in {path.suffix}"
-    near = same_but_for_case(path)
-    return f"is missing, but {near.name} is there: capitals count on this disk" if near else "is missing"
+    return (
+        f"is missing, but {other.name} is there: the one that is listed ends in {path.suffix}"
+        if other
+        else "is missing"
+    )
 
 
 def video_problem(path: Path, audio: bool, deep: bool, segments: str = "") -> str:

@@ -104,7 +104,7 @@ def test_every_missing_video_has_its_reason(tmp_path):
     (videos / "003.mp4").mkdir()
     check = only(check_root(tmp_path))
     assert dict(check.missing) == {
-        f"{REALS}/000.mp4": "is missing, but 000.AVI is there: the owner's ends in .mp4",
+        f"{REALS}/000.mp4": "is missing, but 000.AVI is there: the one that is listed ends in .mp4",
         f"{REALS}/001.mp4": "is missing",
         f"{REALS}/002.mp4": "is a link that leads nowhere or in a circle",
         f"{REALS}/003.mp4": "is a folder, not a file",

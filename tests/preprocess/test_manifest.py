@@ -80,7 +80,12 @@ BAD = {
     "an unknown label": (good((0, "a/1.mp4,maybe,train,,,,,")), "line 2: the label is 'maybe', not real or fake"),
     "an unknown split": (good((0, "a/1.mp4,real,dev,,,,,")), "line 2: the split is 'dev'"),
     "a path outside": (good((0, "../a/1.mp4,real,train,,,,,")), "line 2 names '../a/1.mp4', which is no path inside"),
-    "a path of a disk": (good((0, "C:\\a.mp4,real,train,,,,,")), "line 2 names .* no path inside"),
+    "a path of a disk": (good((0, "C:\\a.mp4,real,train,,,,,")), "line 2: .* is a whole path; write it from"),
+    "a whole path": (good((0, "/data/a/1.mp4,real,train,,,,,")), "line 2: '/data/a/1.mp4' is a whole path; write it"),
+    "a method in two spellings": (
+        good((3, "b/2_x.mp4,1,test,Swap,,,a/2.mp4,")),
+        "line 5: method Swap, and swap in line 4, differ only in capitals",
+    ),
     "a path as Windows writes it": (good((0, "a\\1.mp4,real,train,,,,,")), "line 2: .* write folders with /"),
     "a video twice": (good((1, LINES[0])), "line 3: a/1.mp4 was named before, in line 2"),
     "a fake without method": (good((2, "b/1_x.mp4,fake,train,,,,,")), "line 4: a fake needs the name of its method"),
@@ -161,6 +166,22 @@ def test_a_folder_that_is_one_itself_is_told(tmp_path):
         read_catalog(tmp_path / "Own faces")
 
 
+def test_videos_without_a_manifest_are_told_the_way_to_one(tmp_path):
+    (tmp_path / "Notes").mkdir()
+    put_videos(tmp_path, "Own faces/a/1.mp4")
+    with pytest.raises(TddError, match=f"The folder Own faces holds videos: tdd data manifest {tmp_path}/Own faces w"):
+        read_catalog(tmp_path)
+
+
+def test_a_missing_video_in_other_capitals_is_told_as_that(tmp_path):
+    manifest(tmp_path, good((0, "a/1.MP4,real,train,,ann,,,"), (2, "b/1_x.mp4,fake,train,swap,,,a/1.MP4,")))
+    if not (tmp_path / "Own faces/a/1.MP4").exists():
+        (check,) = check_root(tmp_path, workers=1).datasets
+        assert [reason for _, reason in check.missing] == [
+            "is missing, but 1.mp4 is there: capitals count on this disk (manifest.csv, line 2)"
+        ]
+
+
 def test_prepared_as_the_six_are(tmp_path):
     names = ("a/1.mp4", "a/2.mp4", "b/1_x.mp4", "b/2_x.mp4")
     for seed, name in enumerate(names):
@@ -238,6 +259,24 @@ def test_a_first_manifest_replaces_none_and_needs_videos(tmp_path, capsys):
     assert f"tdd data check {tmp_path}" in said.replace("\n", " ") and "\\n" not in said
     assert main(["data", "check", str(tmp_path), "--json", str(tmp_path / "r.json"), "--workers", "1"]) == 0
     assert json.loads((tmp_path / "r.json").read_text())["datasets"][0]["counts"][0]["found"] == 1
+
+
+def test_a_first_manifest_is_not_written_into_a_data_root(tmp_path):
+    manifest(tmp_path, good())
+    put_videos(tmp_path, "Faces/real/a.mp4")
+    with pytest.raises(TddError, match="is a data root: it holds the data set Own faces"):
+        write_first_manifest(tmp_path)
+    assert not (tmp_path / "manifest.csv").exists()
+
+
+def test_a_first_manifest_names_what_it_took_for_fakes_without_a_sign(tmp_path):
+    _, made = first(tmp_path, "original/a.mp4", "swap/a_x.mp4", "interviews/anna.mp4", "interviews/bob.mp4")
+    assert (
+        "Of interviews none does: taken for fakes since" in made.to_text()
+        and "swap," not in made.to_text().partition("Of interviews")[2]
+    )
+    _, made = first(tmp_path / "linked", "original/a.mp4", "swap/a_x.mp4")
+    assert "taken for fakes since" not in made.to_text()
 
 
 def test_the_count_table_has_its_methods(tmp_path):
