@@ -8,11 +8,13 @@ A row of a README's table names its run by its links; the label, in the README's
 from __future__ import annotations
 
 import argparse
-import csv
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.recorded import read_table
+from tdd.errors import TddError
 from tdd.records.paper import TEST_SETS
 from tdd.report.table import SEEN
 
@@ -34,9 +36,21 @@ def table_row(label: str, row: str, study: Path, cells: Mapping[tuple[str, str],
 
 
 def rewritten(text: str, study: Path) -> str:
-    """A README's text with the numbers of ``study`` in its table."""
-    with (study / "table" / "report" / "table.csv").open(encoding="utf-8", newline="") as file:
-        cells = {(line["row"], line["test_set"]): line for line in csv.DictReader(file)}
+    """A README's text with the numbers of ``study`` in its table.
+
+    Raises:
+        TddError: the study has no report, or a row of the README lacks a number, its spread or its limits there.
+    """
+    cells = {(line["row"], line["test_set"]): line for line in read_table(study / "table")}
+    for found in ROW.finditer(text):
+        for name in (*TEST_SETS, SEEN):
+            line = cells.get((found["row"], name), {})
+            wanted = ("auc_percent", "sd_percent") if name == SEEN else ("auc_percent", "sd_percent", "low_percent")
+            if absent := [column for column in wanted if not line.get(column)]:
+                raise TddError(
+                    f"{study} has no {', '.join(absent)} of {found['row']} on {name}; a README shows means of several "
+                    "seeds: finish the study, and report it again."
+                )
     return ROW.sub(lambda found: table_row(found["label"], found["row"], study, cells), text)
 
 
@@ -53,8 +67,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("study", type=Path, help="folder of a summary of the study table")
     study = parser.parse_args().study
-    for path in READMES:
-        path.write_text(rewritten(path.read_text(encoding="utf-8"), study), encoding="utf-8")
+    try:
+        texts = {path: rewritten(path.read_text(encoding="utf-8"), study) for path in READMES}
+    except TddError as error:
+        sys.exit(str(error))
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
