@@ -210,7 +210,8 @@ def _few_labels(_recipe: Recipe, _store: ClipStore) -> Plan:
     )  # fmt: skip
     pairs = ((PROPOSED.id, CONTROL), (without.id, CONTROL))
     contrasts = (*((f"few_{first}", f"few_{second}") for first, second in pairs), *pairs)
-    return Plan("few-labels", "stage 1 where labels are few", (*full, *few, BASELINE), f"few_{CONTROL}", contrasts)
+    trivial = replace(BASELINE, label=f"{BASELINE.label}, all labels")
+    return Plan("few-labels", "stage 1 where labels are few", (*full, *few, trivial), f"few_{CONTROL}", contrasts)
 
 
 STUDIES: dict[str, Callable[[Recipe, ClipStore], Plan]] = {
