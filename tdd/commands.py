@@ -428,7 +428,8 @@ def report(args: argparse.Namespace, console: Console) -> None:
         when, more = write_localisation(report.study, out / tables, {row.id: row.label for row in report.rows})
         if when:
             console.print(when)
-        for path in (*report.files, *more, *draw_figures(place, out / figures, args.store, args.reference)):
+        drawn = draw_figures(place, out / figures, args.store, args.reference, report)
+        for path in (*report.files, *more, *drawn):
             console.print(path)
     if args.summary:
         write_summary(args.folder, args.summary)

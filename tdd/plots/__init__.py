@@ -13,6 +13,7 @@ from tdd.plots.rows import draw_differences, draw_methods, draw_scores
 from tdd.plots.table import draw_table
 from tdd.plots.training import draw_stage1, draw_stage2
 from tdd.records.results import compared_with, load_study, made_with
+from tdd.report.report import Report
 from tdd.report.write import make_report
 
 __all__ = [
@@ -39,7 +40,11 @@ _SWEEPS = {
 
 
 def draw_figures(
-    study_dir: Path, out: Path | None = None, store: Path | None = None, reference: str | None = None
+    study_dir: Path,
+    out: Path | None = None,
+    store: Path | None = None,
+    reference: str | None = None,
+    report: Report | None = None,
 ) -> list[Path]:
     """Draw every figure of a study as PNG into ``out`` (default: ``figures`` inside the study folder, with
     a ``reference`` ``figures-vs-ROW``).
@@ -52,6 +57,7 @@ def draw_figures(
         out: folder of the figures.
         store: folder of the clip store for the attention maps (default: ``store`` inside the study folder).
         reference: id of the row that all others are compared with, in place of the study's own comparisons.
+        report: of this study with this ``reference``, where it was made already; its tests are not computed again.
 
     Returns:
         the files written: ``table``, ``differences``, ``roc``, ``methods``, ``scores``, ``ssl_weight`` or
@@ -60,12 +66,14 @@ def draw_figures(
     Raises:
         TddError: ``study.json`` cannot be used, ``out`` cannot be written, or a video cannot be decoded.
     """
-    study = load_study(study_dir)
-    study = compared_with(study, reference) if reference else study
+    if report is None:
+        study = load_study(study_dir)
+        report = make_report(compared_with(study, reference) if reference else study)
+    study = report.study
     folder, clips = out or study_dir / made_with("figures", reference), store or study_dir / "store"
     check_writable(folder)
     files = [
-        draw_table(make_report(study), folder / "table.png"),
+        draw_table(report, folder / "table.png"),
         draw_differences(study, folder / "differences.png"),
         draw_roc(study, folder / "roc.png"),
         draw_methods(study, folder / "methods.png"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,16 @@ from tdd.records import paper
 from tdd.records.plans import BASELINE
 from tdd.records.results import Study
 from tdd.records.targets import shared_targets
-from tdd.report.table import Cell, ResultRow, class_counts, result_rows, videos_of
+from tdd.report.table import (
+    Cell,
+    ResultRow,
+    class_counts,
+    drawn_run,
+    drawn_seeds,
+    result_rows,
+    seeds_words,
+    videos_of,
+)
 
 LOWEST_FPR = 0.01
 """Where the logarithmic axis begins: fewer than a hundred reals cannot tell much below it."""
@@ -29,17 +38,17 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
     """Draw ROC curves on both test sets of the table, over a linear and a logarithmic false positive rate.
 
     One row carries a pointwise 95% bootstrap band: CNN-GRU + attention in the table's study, elsewhere the row of
-    reference. Of several seeds the first is drawn, and the legend's AUC is that curve's own.
+    reference. Of several seeds the first that a row has is drawn, and the legend's AUC is that curve's own.
     """
     rows = [row for row in result_rows(study) if study.usable(row.id)]
-    seed = min((run.seed for row in rows for run in study.usable(row.id)), default=0)
     banded = "cnn_gru_attention" if study.name == "table" else study.reference
     height = 0.55 + 0.17 * len(rows)  # of the legends, which lie below the panels: over them they would hide curves
     with drawing(path, 7.6, 6.6 + height) as figure:
         panels = figure.subplots(3, 2, height_ratios=(3.3, 2.6, height))
         for column, name in enumerate(paper.TEST_SETS):
             shown = [row for row in rows if name in row.cells]
-            band = _band(study, banded, name, replicates) if banded in [row.id for row in shown] else None
+            own = next((row for row in shown if row.id == banded), None)
+            band = _band(study, own, name, replicates) if own else None
             for axes in panels[:2, column]:
                 # Without the rate 0, for which a logarithmic axis has no place.
                 axes.plot(_GRID[1:], _GRID[1:], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
@@ -59,14 +68,16 @@ def draw_roc(study: Study, path: Path, *, replicates: int = 1000) -> Path:
                 )  # fmt: skip
         for axes in panels[:2, 0]:
             axes.set_ylabel("true positive rate")
-        label = next((row.label for row in rows if row.id == banded), banded)
-        over = _over({name: _targets(study, banded, name) is not None for name in paper.TEST_SETS})
-        footnote(figure, f"Seed {seed}. Band: 95% at each rate, bootstrap over {over}, {label}. {source_note(study)}")
+        own = next((row for row in rows if row.id == banded), None)
+        kinds = {name: _targets(study, own, name) is not None for name in paper.TEST_SETS if own and name in own.cells}
+        band_note = f" Band: 95% at each rate, bootstrap over {_over(kinds)}, {own.label}." if own and kinds else ""
+        seeds = drawn_seeds(study, rows, paper.TEST_SETS)
+        footnote(figure, f"{seeds[0].upper()}{seeds[1:]}.{band_note} {source_note(study)}")
     return path
 
 
 def _draw_row(axes: Axes, study: Study, row: ResultRow, name: str, look: dict[str, Any], logarithmic: bool) -> None:
-    table = videos_of(study.usable(row.id)[0], name)
+    table = videos_of(drawn_run(study, row, name), name)
     curve = roc_curve(table["label"], table["logit"])
     rates, hits = curve.false_positive_rate, curve.true_positive_rate
     if logarithmic:  # there is no place for zero: begin with what is reached at the left end
@@ -75,18 +86,19 @@ def _draw_row(axes: Axes, study: Study, row: ResultRow, name: str, look: dict[st
     axes.plot(rates, hits, label=f"{row.cells[name].per_seed[0]:.1f}  {row.label}", **look)
 
 
-def _band(study: Study, row: str, name: str, replicates: int) -> tuple[np.ndarray, np.ndarray] | None:
-    table = videos_of(study.usable(row)[0], name)
+def _band(study: Study, row: ResultRow, name: str, replicates: int) -> tuple[np.ndarray, np.ndarray] | None:
+    table = videos_of(drawn_run(study, row, name), name)
     if table["label"].value_counts().min() < 2:  # one video, drawn again and again, has no spread
         return None
     targets = _targets(study, row, name)
     return roc_band(table["label"], table["logit"], _GRID, targets=targets, replicates=replicates)
 
 
-def _targets(study: Study, row: str, name: str) -> pd.Series | None:
-    """Targets of the videos of a row's first run, as any run of the same videos knows them."""
-    tables = [videos_of(run, name) for run in study.usable(row)]
-    return shared_targets(table for table in tables if table.index.equals(tables[0].index))
+def _targets(study: Study, row: ResultRow, name: str) -> pd.Series | None:
+    """Targets of the videos of a row's drawn run, as any run of the same videos knows them."""
+    drawn = videos_of(drawn_run(study, row, name), name)
+    tables = [drawn, *(videos_of(run, name) for run in study.usable(row.id))]
+    return shared_targets(table for table in tables if table.index.equals(drawn.index))
 
 
 def _over(known: dict[str, bool]) -> str:
@@ -144,7 +156,16 @@ def draw_ssl_weight(study: Study, path: Path) -> Path:
             axes.set_ylabel("AUC, %")
         for axes in panels[1]:
             axes.margins(y=0.15)
-        footnote(figure, f"CNN-GRU + attention. {bars(study)}; the paper: one run, no interval. {source_note(study)}")
+        shown = [
+            rows[row].cells[name]
+            for row in weights
+            if row in rows
+            for name in paper.TEST_SETS
+            if name in rows[row].cells
+        ]
+        footnote(
+            figure, f"CNN-GRU + attention. {bars(study, shown)}; the paper: one run, no interval. {source_note(study)}"
+        )
     return path
 
 
@@ -172,7 +193,9 @@ def draw_learning_curve(study: Study, path: Path) -> Path:
             axes.minorticks_off()
         panels[0].set_ylabel("AUC, %")
         dashed = "Dashed: no stage 1. " if "scratch" in rows else ""
-        footnote(figure, f"{dashed}Same epochs: fewer clips are fewer steps too. {bars(study)}. {source_note(study)}")
+        shown = [rows[row].cells[name] for row in counted for name in paper.TEST_SETS if name in rows[row].cells]
+        said = f"{dashed}Same epochs: fewer clips are fewer steps too. {bars(study, shown)}. {source_note(study)}"
+        footnote(figure, said)
     return path
 
 
@@ -194,10 +217,11 @@ def draw_cells(axes: Axes, found: Sequence[tuple[float, Cell]]) -> None:
             axes.plot([place] * cell.seeds, cell.per_seed, ".", color=ORANGE, markersize=5, zorder=3)
 
 
-def bars(study: Study) -> str:
-    """What the bars of :func:`draw_cells` are."""
+def bars(study: Study, cells: Iterable[Cell]) -> str:
+    """What the bars of :func:`draw_cells` are, of the cells that it drew."""
     if len(study.seeds) > 1:
-        return f"Bars: 95% over videos and {len(study.seeds)} seeds; dots: seeds"
+        found = seeds_words(cell.seeds for cell in cells) or seeds_words([len(study.seeds)])
+        return f"Bars: 95% over videos and {found}; dots: seeds"
     return "Bars: 95% over videos, one seed"
 
 

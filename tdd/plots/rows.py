@@ -11,7 +11,18 @@ from matplotlib.colors import LinearSegmentedColormap
 from tdd.plots.style import BLUE, GREY, INK, ORANGE, drawing, footnote, source_note
 from tdd.records import paper
 from tdd.records.results import TEST_SETS, Study
-from tdd.report.table import COLUMNS, SEEN, Difference, ResultRow, contrasts, result_rows, videos_of
+from tdd.report.table import (
+    COLUMNS,
+    SEEN,
+    Difference,
+    ResultRow,
+    contrasts,
+    drawn_run,
+    drawn_seeds,
+    result_rows,
+    seeds_words,
+    videos_of,
+)
 
 _AUC_MAP = LinearSegmentedColormap.from_list("auc", [ORANGE, "#ffffff", BLUE])
 """Orange below chance, white at it, blue above."""
@@ -41,7 +52,8 @@ def draw_methods(study: Study, path: Path) -> Path:
             if np.isfinite(value):
                 ink = "white" if abs(value - 50) > 38 else INK  # dark letters drown in the ends of the map
                 axes.text(column, line, f"{value:.0f}", ha="center", va="center", color=ink)
-        seeds = f"Mean over {len(study.seeds)} seeds. " if len(study.seeds) > 1 else ""
+        seeds = seeds_words(row.cells[name].seeds for row in rows for name in TEST_SETS if name in row.cells)
+        seeds = f"Mean over {seeds}. " if len(study.seeds) > 1 and seeds else ""
         footnote(figure, f"{seeds}Left of the rule: never seen in training. {source_note(study)}")
     return path
 
@@ -62,7 +74,8 @@ def draw_differences(study: Study, path: Path) -> Path:
             axes.set(title=_TITLES.get(name, name), xlabel="points of AUC")
             axes.set_yticks(range(len(rows)), [row.label for row in rows])
         panels[0].set_ylim(max(1, len(rows)) - 0.5, -0.5)
-        seeds = f"{len(study.seeds)} seeds, " if len(study.seeds) > 1 else "one seed, "
+        counts = [row.differences[name].seeds for row in rows for name in COLUMNS if name in row.differences]
+        seeds = f"{seeds_words(counts)}, " if counts else ""
         footnote(
             figure,
             f"Differences of a family {study.family}; {seeds}"
@@ -84,7 +97,8 @@ def _draw_difference(axes: Axes, line: int, found: Difference) -> None:
 def draw_scores(study: Study, path: Path) -> Path:
     """Draw how the logits of real and fake videos spread, one line a row, in units of each run's own spread.
 
-    Of several seeds the first is drawn. Cosine heads of other runs have other scales; only order within a run counts.
+    Of several seeds the first that a row has is drawn. Cosine heads of other runs have other scales; only order within
+    a run counts.
     """
     rows = _usable(study)
     with drawing(path, 8.0, 1.3 + 0.42 * max(1, len(rows))) as figure:
@@ -100,14 +114,14 @@ def draw_scores(study: Study, path: Path) -> Path:
         panels[-1].plot([], [], color=BLUE, linewidth=5, alpha=0.6, label="real")
         panels[-1].plot([], [], color=ORANGE, linewidth=5, alpha=0.6, label="fake")
         panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-        seed = min((run.seed for row in rows for run in study.usable(row.id)), default=0)
-        footnote(figure, f"Test videos, seed {seed}; each side a histogram, smoothed. {source_note(study)}")
+        seeds = drawn_seeds(study, rows, paper.TEST_SETS)
+        footnote(figure, f"Test videos, {seeds}; each side a histogram, smoothed. {source_note(study)}")
     return path
 
 
 def _draw_spread(axes: Axes, line: int, study: Study, row: ResultRow, name: str) -> None:
     """Reals above the line, fakes below it, as smoothed histograms."""
-    table = videos_of(study.usable(row.id)[0], name)
+    table = videos_of(drawn_run(study, row, name), name)
     # The floor is for equal logits, which have no spread.
     scores = (table["logit"] - table["logit"].median()) / max(table["logit"].std(), 1e-9)
     grid = np.linspace(-3.5, 3.5, 200)

@@ -95,7 +95,7 @@ def _foot(axes: Axes, report: Report, y: float) -> None:
     axes.text(0, y, "best", color=ORANGE, weight="bold", size=8, va="center")
     axes.text(0.045, y, "second best", color=BLUE, size=8, va="center")
     several = len(report.study.seeds) > 1
-    meaning = f"mean ± s.d. over {len(report.study.seeds)} seeds" if several else "[95% interval over videos], one seed"
+    meaning = f"mean ± s.d. over {report.seeds}" if several else "[95% interval over videos], one seed"
     counts = [
         f"{name}: {report.counts[name][0]} real, {report.counts[name][1]} fake"
         for name in paper.TEST_SETS

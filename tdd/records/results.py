@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy.special import expit
 
 from tdd.errors import TddError
@@ -23,10 +26,16 @@ from tdd.records.kinds import require_kinds
 from tdd.records.record import CLIP_LOGITS, CONTRASTS, FAILURE, LATER, RECORD, SCHEMA, STUDY
 
 CHECKS = "checks.json"
-SCORES = "scores.csv"
+SCORES = "scores.parquet"
 """Beside ``stage2`` in a summary: logits of all videos, one column a run, in place of each run's clip logits."""
+OLDER_SCORES = "scores.csv"
+"""The same as older versions wrote it, in plain numbers."""
+STEPS = 10_000
+"""Whole numbers of ``SCORES`` in a logit of 1: ties that rounding makes move an AUC by far less than a thousandth."""
 
 TEST_SETS = (*paper.TEST_SETS, *SEEN_METHODS)
+FACTS = ("dataset", "method", "label", "split", IDENTITIES, MADE_FROM)
+"""What a summary says of each video beside its scores; the last two where records keep them."""
 COUNTED = ("reals", "fakes")
 """Keys under which records count test videos."""
 
@@ -49,6 +58,8 @@ class Run:
     problem: str = ""
     stage1: str = ""
     """Folder of the stage 1 that it began from; empty where there is none."""
+    columns: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Its videos by column of the table, as they were asked for: every comparison asks again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +95,30 @@ class Study:
         return tuple(run for run in self.runs if run.row == row and run.videos is not None and not run.problem)
 
 
+def seeds_text(seeds: Iterable[int]) -> str:
+    """Seeds in words: ``seed 3``, ``seeds 0, 2 and 4 to 9``."""
+    runs: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    parts = [
+        part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else [str(seed) for seed in run])
+    ]
+    words = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return f"seed {words}" if words.isdigit() else f"seeds {words}"
+
+
+def by_seeds(lacking: Iterable[tuple[str, Iterable[int]]]) -> str:
+    """What lacks seeds, those of the same seeds together: ``seeds 4 to 9 of csn, cnn_lstm; seed 3 of ssl_0.3``."""
+    names: dict[tuple[int, ...], list[str]] = {}
+    for name, seeds in lacking:
+        if found := tuple(sorted(seeds)):
+            names.setdefault(found, []).append(name)
+    return "; ".join(f"{seeds_text(seeds)} of {', '.join(own)}" for seeds, own in names.items())
+
+
 def load_study(folder: Path) -> Study:
     """Read ``study.json``, every run record it names, and the stage-1 records beside them.
 
@@ -106,7 +141,12 @@ def load_study(folder: Path) -> Study:
     runs = _refuse_other_data(runs)
     stage1, notes = _read_stage1(folder, sorted(set(firsts.values())))
     records = [*stage1.values(), *(run.record for run in runs)]
-    notes += [f"{run.row}/seed{run.seed}: {run.problem}" for run in runs if run.problem]
+    notes += [
+        f"{run.row}/seed{run.seed}: {run.problem}"
+        for run in runs
+        if run.problem and not run.problem.startswith(MISSING)
+    ]
+    notes += _missing(runs, plan["rows"])
     return Study(
         folder=folder,
         name=str(plan.get("study", "table")),
@@ -128,7 +168,7 @@ def load_study(folder: Path) -> Study:
 
 
 STATED = "stated before the study was run"
-STATED_LATER = "that is stated for these rows, but was so only after these runs"
+STATED_LATER = "that is stated for these rows, but was so only after some or all of these runs"
 OF_PLAN = "of the study's plan, all rows against one"
 ASKED = "asked for afterwards, not stated before"
 
@@ -215,6 +255,8 @@ def on_test_set(videos: pd.DataFrame, name: str) -> pd.DataFrame:
     return test[(test["dataset"].isin(sources) & (test["label"] == 0)) | fakes]
 
 
+# Every row, comparison and figure asks. A study read anew is another key: it has no __eq__.
+@lru_cache(maxsize=4)
 def other_sets(study: Study) -> tuple[str, ...]:
     """The forgery methods that a study's runs were tested on beside those of the paper's table, by name."""
     found = [_other_methods(run.videos) for run in study.runs if run.videos is not None and not run.problem]
@@ -256,8 +298,24 @@ def _read_checked(path: Path) -> dict[str, Any]:
     return content
 
 
+MISSING = "missing"
+"""How the problem of a run begins that has neither a record nor a failure."""
+
+
 def _absent_run(row: str, seed: int) -> Run:
-    return Run(row, seed, "", problem="missing: no run is listed; run the study again to complete it.")
+    return Run(row, seed, "", problem=f"{MISSING}: no run is listed; run the study again to complete it.")
+
+
+def _missing(runs: Sequence[Run], rows: Iterable[str]) -> list[str]:
+    """One sentence for all runs that are not there, and the place of the first; none where all are."""
+    absent = [run for run in runs if run.problem.startswith(MISSING)]
+    if not absent:
+        return []
+    by_row = {row: [run for run in absent if run.row == row] for row in rows}
+    which = by_seeds((row, [run.seed for run in found]) for row, found in by_row.items())
+    places = (run.path for found in by_row.values() for run in found if run.path)
+    place = next((f" (the first is looked for at {path})" for path in places), "")
+    return [f"No record yet of {which}{place}; run the study again to complete it."]
 
 
 def _read_run(folder: Path, name: str, path: str, stage1: str) -> Run:
@@ -281,24 +339,40 @@ def _why_absent(folder: Path, path: str, stage1: str) -> str:
         if (folder / cause / FAILURE).is_file() and not (folder / cause / RECORD).is_file():
             said = str(read_json(folder / cause / FAILURE).get("sentence", "no reason kept"))
             return f"failed{'' if cause == path else ', its stage 1'}: {said}"
-    return f"missing: no record at {path}; run the study again to complete it."
+    return f"{MISSING}: no record at {path}; run the study again to complete it."
 
 
 def _read_videos(where: Path) -> pd.DataFrame:
     """Video scores of a run: from its clip logits, or from the column of a summary."""
-    wide = where.parents[1] / SCORES
-    if (where / CLIP_LOGITS).is_file() or not wide.is_file():
+    wide = next((path for name in (SCORES, OLDER_SCORES) if (path := where.parents[1] / name).is_file()), None)
+    if (where / CLIP_LOGITS).is_file() or wide is None:
         return video_scores(_read_clips(where / CLIP_LOGITS))
-    column = f"{where.parent.name}/{where.name}"
-    table = pd.read_csv(
-        wide, index_col="video_id", dtype=dict.fromkeys((IDENTITIES, MADE_FROM), str), keep_default_na=False
-    )
+    column, about = f"{where.parent.name}/{where.name}", wide.stat()
+    table = _read_wide(wide, about.st_mtime_ns, about.st_size)
     if column not in table:
-        raise TddError(f"{wide} has no column {column}; write the summary again.")
+        raise TddError(
+            f"{wide} has no column {column}: the run could not be used when the summary was written, or it is newer; "
+            "write the summary again."
+        )
     # An empty cell is a video that this run did not score.
-    facts = [name for name in ("dataset", "method", "label", "split", IDENTITIES, MADE_FROM) if name in table]
-    videos = table[facts].assign(logit=pd.to_numeric(table[column], "coerce"))
+    videos = table[[name for name in FACTS if name in table]].assign(logit=table[column])
     return videos.dropna(subset="logit").assign(score=lambda kept: expit(kept["logit"]))
+
+
+# Each run of a summary asks for the same table; a file that changed is another key.
+@lru_cache(maxsize=2)
+def _read_wide(path: Path, _changed: int, _size: int) -> pd.DataFrame:
+    """The scores of a summary, logits as numbers, NaN where a run did not score a video; indexed by ``video_id``."""
+    try:
+        if path.name == OLDER_SCORES:
+            texts = dict.fromkeys((IDENTITIES, MADE_FROM), str)
+            table = pd.read_csv(path, index_col="video_id", dtype=texts, keep_default_na=False)
+            return table.assign(**{run: pd.to_numeric(table[run], "coerce") for run in table.columns.difference(FACTS)})
+        with pq.ParquetFile(path) as file:
+            table = file.read(use_threads=False).to_pandas(use_threads=False).set_index("video_id")
+        return table.assign(**{run: table[run] / STEPS for run in table.columns.difference(FACTS)})
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise TddError(f"{path} cannot be read as a table ({error}); write the summary again.") from error
 
 
 def _read_clips(path: Path) -> pd.DataFrame:
@@ -373,8 +447,15 @@ def _uneven_tests(runs: list[Run]) -> list[str]:
     if not tables:
         return []
     notes, uneven = [], defaultdict(list)
-    for column in TEST_SETS:
-        chosen = {name: on_test_set(videos, column) for name, videos in tables.items()}
+    others = sorted(set().union(*map(_other_methods, tables.values())))
+    for column in (*TEST_SETS, *others):
+        every = {
+            name: on_test_set(videos, column)
+            for name, videos in tables.items()
+            if column in TEST_SETS or column in _other_methods(videos)
+        }
+        # A run without one of the classes has no area there, and no part in any comparison.
+        chosen = {name: table for name, table in every.items() if table["label"].nunique() == 2} or every
         first = next(iter(chosen))
         other = [name for name, table in chosen.items() if not table.index.equals(chosen[first].index)]
         if other:

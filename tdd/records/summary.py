@@ -6,17 +6,14 @@ import os
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tdd.errors import TddError
 from tdd.machine.files import check_writable, whole_file, write_atomically
 from tdd.names import IDENTITIES, MADE_FROM
 from tdd.records.record import FAILURE, RECORD, STUDY
-from tdd.records.results import SCORES, find_studies, load_study
-
-DECIMALS = 4
-"""Of a video's logit in a summary: ties that rounding makes move an AUC by far less than a thousandth."""
-
-_FACTS = ["dataset", "method", "label", "split", IDENTITIES, MADE_FROM]
+from tdd.records.results import CHECKS, FACTS, OLDER_SCORES, SCORES, STEPS, find_studies, load_study
 
 
 def write_summary(folder: Path, out: Path) -> list[Path]:
@@ -24,17 +21,19 @@ def write_summary(folder: Path, out: Path) -> list[Path]:
 
     Args:
         folder: one study, or the folder of several that share their runs.
-        out: gets the same folders with ``study.json``, ``record.json`` and ``failure.json`` only, and ``scores.csv``
-            with the logit of every video in every run that can be used.
+        out: gets the same folders with ``study.json``, ``checks.json``, ``record.json`` and ``failure.json`` only, and
+            ``scores.parquet`` with the logit of every video in every run that can be used, in ten-thousandths.
 
     Returns:
         the studies' folders in ``out``.
 
     Raises:
-        TddError: no study there, one whose runs lie outside ``folder``, or ``out`` cannot be written.
+        TddError: no study there, one whose runs lie outside ``folder``, runs that do not agree on what a video is, or
+            ``out`` cannot be written.
     """
-    for place in find_studies(folder):
-        for run in load_study(place).runs:
+    studies = {place: load_study(place) for place in find_studies(folder)}
+    for place, study in studies.items():
+        for run in study.runs:
             # Normalised, not resolved: a folder of links to runs is a good folder.
             if run.path and os.path.relpath(os.path.normpath(place / run.path), folder).startswith(".."):
                 raise TddError(
@@ -42,13 +41,13 @@ def write_summary(folder: Path, out: Path) -> list[Path]:
                     "that holds both."
                 )
     check_writable(out)
-    logits: dict[str, pd.Series] = {}
-    facts: list[pd.DataFrame] = []
+    logits, facts = {}, {}
     written = []
-    for place in find_studies(folder):
-        study = load_study(place)
+    for place, study in studies.items():
         copy = out / place.relative_to(folder)
-        write_atomically(copy / STUDY, (place / STUDY).read_bytes())
+        for name in (STUDY, CHECKS):
+            if (place / name).is_file():
+                write_atomically(copy / name, (place / name).read_bytes())
         written.append(copy)
         for run in study.runs:
             for path in filter(None, (run.path, run.stage1)):
@@ -57,12 +56,39 @@ def write_summary(folder: Path, out: Path) -> list[Path]:
                         write_atomically(copy / path / name, (place / path / name).read_bytes())
             if run.videos is not None and not run.problem:
                 # The name by which tdd.records.results finds the column again.
-                logits["/".join(Path(run.path).parts[-2:])] = run.videos["logit"].round(DECIMALS)
-                facts.append(run.videos.reindex(columns=_FACTS))
-    known = pd.concat(facts) if facts else pd.DataFrame(columns=_FACTS, index=pd.Index([], name="video_id"))
-    table = known[~known.index.duplicated()].sort_index()
-    # Some run's record may be of an older version, which kept none of one.
-    table = table.drop(columns=[name for name in (IDENTITIES, MADE_FROM) if table[name].isna().any()])
-    with whole_file(out / SCORES) as unfinished:
-        table.assign(**{name: logits[name] for name in sorted(logits)}).to_csv(unfinished)
+                column = "/".join(Path(run.path).parts[-2:])
+                logits[column], facts[column] = run.videos["logit"], run.videos.reindex(columns=[*FACTS])
+    _write_scores(out, _one_of_each(facts), logits)
     return written
+
+
+def _one_of_each(facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """What all runs say of their videos, by run, as one line a video.
+
+    Raises:
+        TddError: two runs give a video another data set, method, label or split.
+    """
+    known = pd.concat(facts.values()) if facts else pd.DataFrame(columns=[*FACTS], index=pd.Index([], name="video_id"))
+    table = known[~known.index.duplicated()].sort_index()
+    sure = [name for name in FACTS if name not in (IDENTITIES, MADE_FROM)]
+    for run, own in facts.items():
+        other = own.index[(own[sure] != table.loc[own.index, sure]).any(axis=1)]
+        if len(other):
+            raise TddError(
+                f"{run} has another data set, method, label or split of {len(other)} videos than other runs, such as "
+                f"{other[0]!r}, and a summary keeps one; run it again on the same data, or summarise it by itself."
+            )
+    # Some run's record may be of an older version, which kept none of one.
+    return table.drop(columns=[name for name in (IDENTITIES, MADE_FROM) if table[name].isna().any()])
+
+
+def _write_scores(out: Path, facts: pd.DataFrame, logits: dict[str, pd.Series]) -> None:
+    """Whole numbers of ten-thousandths: a third of the bytes of the same numbers as text."""
+    whole = {name: (STEPS * logits[name]).round().astype("Int64") for name in sorted(logits)}
+    table = pa.Table.from_pandas(facts.assign(**whole).reset_index(), preserve_index=False).replace_schema_metadata()
+    encodings = {"video_id": "DELTA_BYTE_ARRAY", **dict.fromkeys(whole, "DELTA_BINARY_PACKED")}
+    with whole_file(out / SCORES) as unfinished:
+        pq.write_table(
+            table, unfinished, compression="zstd", use_dictionary=list(facts.columns), column_encoding=encodings
+        )
+    (out / OLDER_SCORES).unlink(missing_ok=True)

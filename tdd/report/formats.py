@@ -125,6 +125,7 @@ def to_frame(report: Report) -> pd.DataFrame:
                 "targets": cell.targets if cell else None,
                 "seeds": cell.seeds if cell else 0,
                 "per_seed_percent": " ".join(f"{value:.3f}" for value in cell.per_seed) if cell else "",
+                "which_seeds": " ".join(map(str, cell.which)) if cell else "",
                 "reference": report.study.reference if difference else "",
                 "difference_points": _points(difference, "value"),
                 "difference_low": _points(difference, "low"),
@@ -170,14 +171,18 @@ def to_latex(report: Report) -> str:
         groups = rf"\multicolumn{{{len(paper.TEST_SETS)}}}{{c}}{{paper}} & " + groups
     body = [_latex_row(report, i) for i, row in enumerate(report.rows) if not row.control]
     controls = [_latex_row(report, i) for i, row in enumerate(report.rows) if row.control]
-    caption = " ".join([SYNTHETIC_SENTENCE] if report.study.synthetic else [])
+    several = len(report.study.seeds) > 1
+    caption = (
+        f"Mean ± standard deviation over {report.seeds}." if several else "In brackets: 95% over videos, one seed."
+    )
+    caption += f" {SYNTHETIC_SENTENCE}" if report.study.synthetic else ""
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}", r"\centering",
         rf"\begin{{tabular}}{{l{'r' * len(sets)}}}", r"\toprule", f"& {groups}",
         "Video-level AUC, \\% & " + " & ".join(_latex(_NAMES.get(name, name)) for name in sets) + r" \\",
         r"\midrule", *body, *([r"\midrule", *controls] if controls else []), r"\bottomrule", r"\end{tabular}",
-        rf"\caption{{{_latex(report.study.title[0].upper() + report.study.title[1:])}. {_latex(caption)}}}",
+        rf"\caption{{{_latex(report.study.title[0].upper() + report.study.title[1:])}. {_signed(caption)}}}",
         r"\end{table}", "",
     ]  # fmt: skip
     return "\n".join(lines)
@@ -187,8 +192,7 @@ def _latex_row(report: Report, index: int) -> str:
     row = report.rows[index]
     cells = [_latex(row.label), *(_paper_texts(row) if report.beside_paper else [])]
     for name in COLUMNS:
-        # The sign comes after the escaping, which would spoil its dollars.
-        text, place = _latex(cell_text(row, name)).replace("±", r"$\pm$"), report.rank(name)[index]
+        text, place = _signed(cell_text(row, name)), report.rank(name)[index]
         cells.append(rf"\textbf{{{text}}}" if place == 1 else rf"\underline{{{text}}}" if place == 2 else text)
     return " & ".join(cells).replace("–", "--") + r" \\"
 
@@ -196,6 +200,12 @@ def _latex_row(report: Report, index: int) -> str:
 _LATEX_SIGNS = {sign: f"\\{sign}" for sign in "%_&#${}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$",
 }  # fmt: skip
+
+
+def _signed(text: str) -> str:
+    """Plain text escaped, with its ±."""
+    # The sign comes after the escaping, which would spoil its dollars.
+    return _latex(text).replace("±", r"$\pm$")
 
 
 def _latex(text: str) -> str:

@@ -71,7 +71,7 @@ def variation(study: Study, first: str, second: str, column: str) -> Variation |
 
     Where records do not say who is seen, videos are taken for independent.
     """
-    one, two = paired_runs(study, first, second)
+    one, two = paired_runs(study, first, second, column)
     tables = [videos_of(run, column) for run in (*one, *two)]
     if len(one) < 2 or any(not table.index.equals(tables[0].index) for table in tables):
         return None

@@ -10,8 +10,8 @@ from pathlib import Path
 from tdd.metrics import newcombe_interval
 from tdd.records import paper
 from tdd.records.recorded import recorded_study
-from tdd.records.results import LOST, SYNTHETIC_SENTENCE, Study, of_listed
-from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, compared_on, ranking
+from tdd.records.results import LOST, STATED, SYNTHETIC_SENTENCE, Study, by_seeds, of_listed
+from tdd.report.table import COLUMNS, MIXED, SEEN, Contrast, ResultRow, compared_on, ranking, seeds_words
 
 WIDTH = 118
 """Columns of the terminal table."""
@@ -51,23 +51,33 @@ class Report:
         """Whether the numbers of the recorded study stand beside this study's: those of a demo, which is smaller."""
         return self.study.name == "table" and self.study.synthetic and self.study.recipe == "demo"
 
+    @property
+    def seeds(self) -> str:
+        """Numbers of seeds behind the areas that are shown, in words, beside those of the study where they differ."""
+        found = seeds_words(cell.seeds for row in self.rows for cell in row.cells.values())
+        planned = len(self.study.seeds)
+        return found if found in ("", seeds_words([planned])) else f"{found} (of {planned})"
+
     def to_text(self) -> str:
-        """Plain columns, at most ``WIDTH`` characters wide, followed by what a reader must know about the numbers."""
+        """Plain columns, at most ``WIDTH`` characters wide, followed by what a reader must know about the numbers.
+
+        Of several seeds the checks that passed are counted; table.md names each.
+        """
         if all(pair.second == self.study.reference for pair in self.contrasts) and self.study.name != "table":
             lines = self._difference_columns()
         else:
-            lines = [*self._paper_columns(), *self._contrast_columns()]
+            lines = [*self._area_columns(), *self._contrast_columns()]
         lines += self._other_lines()
-        for sentence in self.sentences():
+        for sentence in self.sentences(brief=len(self.study.seeds) > 1):
             lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
         return "\n".join(lines)
 
-    def _paper_columns(self) -> list[str]:
-        """The paper's numbers, this study's, and where the record of each row lies; controls below a rule.
+    def _area_columns(self) -> list[str]:
+        """The paper's numbers where it has any, this study's, and where each row's record lies; controls below a rule.
 
         The recorded study's take the place of the records, which table.md links.
         """
-        others = ["paper", "study"][: 1 + self.beside_recorded]
+        others = ["paper", "study"][: self.beside_paper + self.beside_recorded]
         head = [
             "AUC, %",
             *(name for name in others for _ in paper.TEST_SETS),
@@ -83,10 +93,15 @@ class Report:
             body = [[*cells[:-1], ""] for cells in body]
         widths = [max(len(line[i]) for line in [head, under, *body]) for i in range(len(head))]
         # Names of records are cut to what is left, numbers never.
-        widths[-1] = 0 if self.beside_recorded else max(8, WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1))
+        room = WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1)
+        widths[-1] = 0 if self.beside_recorded else max(8, room)
+        widths[0] -= max(0, widths[-1] - room)
 
         def line(cells: list[str]) -> str:
-            texts = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:-1], widths[1:-1], strict=True))]
+            texts = [
+                shorten(cells[0], widths[0]).ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(cells[1:-1], widths[1:-1], strict=True)),
+            ]
             return "  ".join([*texts, shorten(cells[-1], widths[-1])]).rstrip()
 
         rule = "─" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))
@@ -137,15 +152,19 @@ class Report:
         ]
         return [lines[0].rstrip(), "─" * min(WIDTH, len(lines[0])), *(line.rstrip() for line in lines[1:]), ""]
 
-    def sentences(self) -> list[str]:
-        """What must be said with the numbers: where they come from, what the limits mean, what is missing, checks."""
+    def sentences(self, brief: bool = False) -> list[str]:
+        """What must be said with the numbers: where they come from, what the limits mean, what is missing, checks.
+
+        Args:
+            brief: count the checks that passed, in place of one sentence for each.
+        """
         said = [SYNTHETIC_SENTENCE] if self.study.synthetic else []
         several = len(self.study.seeds) > 1
         if several:
             said.append(
-                f"Mean ± standard deviation over {len(self.study.seeds)} seeds; the paper has one run a row. 95% "
-                "intervals, in table.md, are over videos and seeds: the covariance of the seeds' areas and the "
-                "variance between seeds, added, with Student's t (logit scale)."
+                f"Mean ± standard deviation over {self.seeds or seeds_words([len(self.study.seeds)])}; the paper has "
+                "one run a row. 95% intervals, in table.md, are over videos and seeds: the covariance of the seeds' "
+                "areas and the variance between seeds, added, with Student's t (logit scale)."
             )
         else:
             said.append(
@@ -160,7 +179,7 @@ class Report:
             said.append(self._difference_sentence(several))
             said += self._mixed()
         said += self._lost()
-        said += self._seed_sentences()
+        said += self._unfinished()
         if self.beside_recorded:
             said.append(
                 f"study: the same rows with up to {recorded_study().seeds} seeds on more test videos (size and recipe "
@@ -169,7 +188,12 @@ class Report:
         if self.beside_paper:
             said.append(_paper_sentence())
         said += [f"Note: {note}" for note in self.study.notes]
-        return said + [f"{_VERDICTS[check['passed']]}: {check['sentence']}" for check in self.study.checks]
+        passed = [check for check in self.study.checks if check["passed"]] if brief else []
+        if passed:
+            said.append(f"{len(passed)} of {len(self.study.checks)} checks passed; table.md names them.")
+        return said + [
+            f"{_VERDICTS[check['passed']]}: {check['sentence']}" for check in self.study.checks if check not in passed
+        ]
 
     def _over(self) -> list[str]:
         """Over what the intervals are, by column and row."""
@@ -229,11 +253,38 @@ class Report:
             if labels
         ]
 
-    def _seed_sentences(self) -> list[str]:
-        """Rows that have fewer seeds than the study."""
-        wanted, found = len(self.study.seeds), {row.id: len(self.study.usable(row.id)) for row in self.rows}
-        # Of a row without any seed the table itself says so.
-        return [f"{name} has {count} of {wanted} seeds." for name, count in found.items() if 0 < count < wanted]
+    def _unfinished(self) -> list[str]:
+        """What is said where a row has fewer seeds than the study, as a whole or on one column."""
+        planned = set(self.study.seeds)
+        scored = {row: {run.seed for run in self.study.usable(row)} for row in self.study.rows}
+        left_out = [row.id for row in self.rows if row.id not in scored]
+        said = [f"The paper's rows {', '.join(left_out)} are not of this study."] if left_out else []
+        gone = by_seeds((name, planned - seeds) for name, seeds in scored.items())
+        if gone and not any(gone in note for note in self.study.notes):
+            said.append(f"Without scores: {gone}.")
+        names = dict.fromkeys(name for row in self.rows for name in row.cells)
+        part = by_seeds(
+            (f"{row.id} on {name}", scored[row.id] - set(row.cells[name].which if name in row.cells else ()))
+            for name in names
+            for row in self.rows
+            if row.id in scored
+        )
+        if part:
+            said.append(f"Not tested there, and in no number of it: {part}.")
+        if (gone or part) and len(planned) > 1:
+            said.append(
+                f"In round brackets: how many seeds are behind a number that has not all {len(planned)}; a difference "
+                "is over those that both rows have."
+            )
+        if self.study.family == STATED and any(
+            found.p_value is not None and found.seeds < found.planned
+            for pair in self.contrasts
+            for found in pair.differences.values()
+        ):
+            said.append(
+                "A look before all seeds are there: its p-values are not those of the stated tests, and decide nothing."
+            )
+        return said
 
     def counted(self, name: str) -> str:
         """Numbers of test videos of a column, in words."""
@@ -254,6 +305,7 @@ class Report:
 
     def _cells(self, row: ResultRow) -> list[str]:
         published = [f"{row.paper[name]:.2f}" if name in row.paper else "–" for name in paper.TEST_SETS]
+        published = published if self.beside_paper else []
         areas = recorded_study().areas if self.beside_recorded else {}
         study = [f"{areas[row.id, name]:.1f}" if (row.id, name) in areas else "–" for name in paper.TEST_SETS]
         published += study if self.beside_recorded else []
@@ -272,7 +324,7 @@ def cell_text(row: ResultRow, name: str, limits: bool = True) -> str:
     if name not in row.cells:
         return row.state or "–"
     cell = row.cells[name]
-    return cell.text() if limits or cell.sd is not None else f"{cell.value:.1f}"
+    return cell.text() if limits or cell.sd is not None else f"{cell.value:.1f}{cell.mark}"
 
 
 def _paper_sentence() -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,17 @@ from tdd.metrics import auc, compare_mean_areas, holm, mean_area_interval, paire
 from tdd.names import LIP_RETIMING, SEEN_COLUMN
 from tdd.records import paper
 from tdd.records.plans import BASELINE
-from tdd.records.results import TEST_SETS, Run, Study, is_tested_on, on_test_set, other_sets, seen_methods
+from tdd.records.results import (
+    TEST_SETS,
+    Run,
+    Study,
+    by_seeds,
+    is_tested_on,
+    on_test_set,
+    other_sets,
+    seeds_text,
+    seen_methods,
+)
 from tdd.records.targets import own_reals, shared_targets
 
 SEEN = SEEN_COLUMN
@@ -42,18 +53,33 @@ class Cell:
     high: float | None = None
     sd: float | None = None
     per_seed: tuple[float, ...] = ()
+    which: tuple[int, ...] = ()
+    """The seeds of ``per_seed``."""
+    planned: int = 0
+    """Seeds of the study; with fewer in the cell their number stands behind it."""
     own_real: float | None = None
     """How often a fake scores above the very real that it was made from, mean over seeds; ``None`` without pairs."""
     targets: int | None = None
     """Over how many targets the limits are; ``None``: over videos, taken for independent."""
 
     def text(self) -> str:
-        """The cell as a table shows it, for example ``87.1 [82.0, 91.0]`` or ``87.1 ± 1.2``."""
-        return f"{self.value:.1f} ± {self.sd:.1f}" if self.sd is not None else f"{self.value:.1f}{self.limits()}"
+        """As a table shows it: ``87.1 [82.0, 91.0]``, ``87.1 ± 1.2``, or, of 3 seeds of 10, ``87.1 ± 1.2 (3)``."""
+        found = f"{self.value:.1f} ± {self.sd:.1f}" if self.sd is not None else f"{self.value:.1f}{self.limits()}"
+        return found + self.mark
+
+    @property
+    def mark(self) -> str:
+        """`` (3)`` where 3 seeds of more are behind the cell."""
+        return seeds_mark(self.seeds, self.planned)
 
     def limits(self) -> str:
         """`` [82.0, 91.0]``, or nothing where there are none."""
         return "" if self.low is None or self.high is None else f" [{self.low:.1f}, {self.high:.1f}]"
+
+
+def seeds_mark(seeds: int, planned: int) -> str:
+    """`` (3)`` where 3 seeds of more are there, else nothing."""
+    return f" ({seeds})" if seeds < planned else ""
 
 
 MIXED = "†"
@@ -80,6 +106,8 @@ class Difference:
     untested: str = ""
     mixed: tuple[str, ...] = ()
     """In what the runs behind it differ that is not the method: processors, precisions, data."""
+    planned: int = 0
+    """Seeds of the study; where both rows have fewer of the same, their number stands behind the difference."""
 
     def text(self) -> str:
         """For example ``+3.1 [−0.4, +6.6], p = 0.08``; the p-value is the corrected one, a dagger marks mixed runs."""
@@ -101,8 +129,8 @@ class Difference:
 
     @property
     def mark(self) -> str:
-        """A dagger where runs are mixed."""
-        return MIXED if self.mixed else ""
+        """A dagger where runs are mixed, and `` (3)`` where 3 seeds of more are behind it."""
+        return (MIXED if self.mixed else "") + seeds_mark(self.seeds, self.planned)
 
 
 @dataclass(frozen=True)
@@ -136,6 +164,16 @@ def signed(value: float) -> str:
     text = f"{value:+.1f}".replace("-", "−")
     # What rounds to nothing has no direction.
     return "0.0" if text in ("+0.0", "−0.0") else text
+
+
+def seeds_words(counts: Iterable[int]) -> str:
+    """Numbers of seeds behind what is shown: ``10 seeds``, ``one seed``, ``3 to 10 seeds``; nothing without any."""
+    found = sorted(set(counts))
+    if not found:
+        return ""
+    if found == [1]:
+        return "one seed"
+    return f"{found[0]} seeds" if len(found) == 1 else f"{found[0]} to {found[-1]} seeds"
 
 
 def p_text(value: float) -> str:
@@ -194,8 +232,12 @@ def ranking(values: Sequence[float | None]) -> list[int]:
 
 def _result_row(study: Study, name: str, published: paper.PaperRow | None) -> ResultRow:
     runs, usable = [run for run in study.runs if run.row == name], study.usable(name)
-    columns = (*TEST_SETS, SEEN, *other_sets(study))
-    cells = {column: cell for column in columns if (cell := _cell(usable, column))}
+    columns, planned = (*TEST_SETS, SEEN, *other_sets(study)), len(study.seeds)
+    cells = {
+        column: replace(cell, planned=planned)
+        for column in columns
+        if (cell := _cell(scored_on(usable, column), column))
+    }
     failed = any(run.problem.startswith("failed") for run in runs)
     state = "" if usable else "failed" if failed else "refused" if any(run.record for run in runs) else "missing"
     recorded = next((run.record["row"]["label"] for run in runs if run.record), name)
@@ -218,12 +260,38 @@ def videos_of(run: Run, column: str) -> pd.DataFrame:
     """
     if run.videos is None:
         return pd.DataFrame()
+    if column not in run.columns:
+        run.columns[column] = _find_videos(run, run.videos, column)
+    return run.columns[column]
+
+
+def _find_videos(run: Run, videos: pd.DataFrame, column: str) -> pd.DataFrame:
     names = seen_methods(run) if column == SEEN else (column,)
-    parts = [on_test_set(run.videos, name) for name in names if is_tested_on(run, name)]
+    parts = [on_test_set(videos, name) for name in names if is_tested_on(run, name)]
     if not parts:
-        return run.videos.iloc[:0]
+        return videos.iloc[:0]
     whole = pd.concat(parts)
     return whole[~whole.index.duplicated()]  # the reals come with every method
+
+
+def drawn_run(study: Study, row: ResultRow, column: str) -> Run:
+    """The run that stands for a row where one is drawn: the first seed that has its cell."""
+    seed = row.cells[column].which[0]
+    return next(run for run in study.usable(row.id) if run.seed == seed)
+
+
+def drawn_seeds(study: Study, rows: Iterable[ResultRow], columns: Iterable[str]) -> str:
+    """The seed of :func:`drawn_run` in words, with the rows that have another: ``seed 0 (seed 1 of CSN)``."""
+    found = {
+        row.label: min(row.cells[name].which[0] for name in columns if name in row.cells)
+        for row in rows
+        if any(name in row.cells for name in columns)
+    }
+    if not found:
+        return seeds_text(study.seeds[:1] or (0,))
+    first = min(found.values())
+    others = by_seeds((label, () if seed == first else (seed,)) for label, seed in found.items())
+    return seeds_text([first]) + (f" ({others})" if others else "")
 
 
 def class_counts(study: Study, column: str) -> tuple[int, int] | None:
@@ -238,21 +306,31 @@ def class_counts(study: Study, column: str) -> tuple[int, int] | None:
     return int((labels == 0).sum()), int((labels == 1).sum())
 
 
+def scored_on(runs: Sequence[Run], column: str) -> list[Run]:
+    """The runs that have videos of both classes on a column; on ``SEEN``, on each of their seen methods."""
+    return [
+        run
+        for run in runs
+        if (names := seen_methods(run) if column == SEEN else (column,))
+        and all(_has_both(videos_of(run, name)) for name in names)
+    ]
+
+
+def _has_both(table: pd.DataFrame) -> bool:
+    return "label" in table and table["label"].nunique() == 2
+
+
 def _cell(runs: Sequence[Run], column: str) -> Cell | None:
-    """The cell of a column; ``None`` where there is no run, or a class is absent.
+    """The cell of a column over runs that are scored on it; ``None`` where there is none.
 
     The mean over methods of equally many fakes, against the same reals, is the area of all of them together, so that
     its interval is too; where their numbers differ the mean is given without one.
     """
-    if column == SEEN and not _even(runs):
-        methods = [_cell(runs, method) for method in seen_methods(runs[0])] if runs else []
-        if not methods or not all(methods):
-            return None
-        return _seed_cell(np.mean([cell.per_seed for cell in methods if cell], axis=0).tolist())
-    tables = [videos_of(run, column) for run in runs]
-    if not tables or any(table["label"].nunique() < 2 for table in tables):
+    if not runs:
         return None
-    cell = _seed_cell([100 * auc(table["label"], table["logit"]) for table in tables])
+    tables, cell = [videos_of(run, column) for run in runs], _seed_cell([_area(run, column) for run in runs], runs)
+    if column == SEEN and not _even(runs):
+        return cell
     own = next((own for table in tables if len(own := own_reals(table))), ())
     if len(own) and _same_videos(tables):
         shares = [paired_share(table["logit"][own.index], table["logit"][own]) for table in tables]
@@ -274,18 +352,26 @@ def _even(runs: Sequence[Run]) -> bool:
     return bool(runs)
 
 
+def _area(run: Run, column: str) -> float:
+    if column == SEEN and not _even([run]):
+        return float(np.mean([_area(run, method) for method in seen_methods(run)]))
+    table = videos_of(run, column)
+    return 100 * auc(table["label"], table["logit"])
+
+
 def _same_videos(tables: Sequence[pd.DataFrame]) -> bool:
     return all(table.index.equals(tables[0].index) for table in tables[1:])
 
 
-def _seed_cell(values: list[float]) -> Cell:
+def _seed_cell(values: list[float], runs: Sequence[Run]) -> Cell:
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Cell(float(np.mean(values)), len(values), sd=sd, per_seed=tuple(values))
+    which = tuple(run.seed for run in runs)
+    return Cell(float(np.mean(values)), len(values), sd=sd, per_seed=tuple(values), which=which)
 
 
-def paired_runs(study: Study, first: str, second: str) -> tuple[list[Run], list[Run]]:
-    """The runs of two rows with the seeds that both have, in the order of the seeds."""
-    own, other = ({run.seed: run for run in study.usable(name)} for name in (first, second))
+def paired_runs(study: Study, first: str, second: str, column: str) -> tuple[list[Run], list[Run]]:
+    """The runs of two rows with the seeds that both have on a column, in the order of the seeds."""
+    own, other = ({run.seed: run for run in scored_on(study.usable(name), column)} for name in (first, second))
     seeds = sorted(own.keys() & other.keys())
     return [own[seed] for seed in seeds], [other[seed] for seed in seeds]
 
@@ -304,22 +390,24 @@ def mixed_in(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _difference(study: Study, row: str, reference: str, column: str) -> Difference | None:
-    """The difference over the seeds that both rows have; ``None`` where there is none, or an area is missing."""
-    one, two = paired_runs(study, row, reference)
-    seeds, mixed = [run.seed for run in one], mixed_in([*one, *two])
-    first, second = _cell(one, column), _cell(two, column)
-    if not seeds or first is None or second is None:
+    """The difference over the seeds that both rows have on a column; ``None`` where there is none."""
+    one, two = paired_runs(study, row, reference, column)
+    seeds = [run.seed for run in one]
+    about: dict[str, Any] = {"mixed": mixed_in([*one, *two]), "planned": len(study.seeds)}
+    if not seeds:
         return None
     tables = [videos_of(run, column) for run in (*one, *two)]
-    if first.low is None or second.low is None or not _same_videos(tables):
-        return Difference(first.value - second.value, len(seeds), untested="other videos", mixed=mixed)
+    uneven = column == SEEN and not _even([*one, *two])
+    if uneven or not _same_videos(tables) or tables[0]["label"].value_counts().min() < 2:
+        first, second = (float(np.mean([_area(run, column) for run in runs])) for runs in (one, two))
+        return Difference(first - second, len(seeds), untested="other videos", **about)
     scores = np.stack([table["logit"] for table in tables])
     # A row that scores another's detector anew may change no score. Holm's correction would count a test of that,
     # and be the harsher on all others.
     if np.array_equal(scores[: len(seeds)], scores[len(seeds) :]):
-        return Difference(0.0, len(seeds), untested="same scores", mixed=mixed)
+        return Difference(0.0, len(seeds), untested="same scores", **about)
     labels, targets = tables[0]["label"], shared_targets(tables)
     test = compare_mean_areas(labels, scores[: len(seeds)], scores[len(seeds) :], targets=targets)
-    found = Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, mixed=mixed)
+    found = Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, **about)
     # A p-value of one training run each would be taken for one of the methods.
     return replace(found, untested=ONE_SEED) if len(seeds) == 1 else replace(found, p_value=test.p_value)
