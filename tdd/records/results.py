@@ -365,12 +365,13 @@ def _read_wide(path: Path, _changed: int, _size: int) -> pd.DataFrame:
     """The scores of a summary, logits as numbers, NaN where a run did not score a video; indexed by ``video_id``."""
     try:
         if path.name == OLDER_SCORES:
-            texts = dict.fromkeys((IDENTITIES, MADE_FROM), str)
-            table = pd.read_csv(path, index_col="video_id", dtype=texts, keep_default_na=False)
-            return table.assign(**{run: pd.to_numeric(table[run], "coerce") for run in table.columns.difference(FACTS)})
+            table = pd.read_csv(
+                path, index_col="video_id", dtype=dict.fromkeys((IDENTITIES, MADE_FROM), str), keep_default_na=False
+            )
+            return table.assign(**{run: pd.to_numeric(table[run], "coerce") for run in table if run not in FACTS})
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False).to_pandas(use_threads=False).set_index("video_id")
-        return table.assign(**{run: table[run] / STEPS for run in table.columns.difference(FACTS)})
+        return table.assign(**{run: table[run] / STEPS for run in table if run not in FACTS})
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise TddError(f"{path} cannot be read as a table ({error}); write the summary again.") from error
 
