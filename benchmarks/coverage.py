@@ -1,9 +1,11 @@
 """Do 95% intervals hold the truth 95 times of 100, and do the tests err 5 times of 100? On simulated test sets.
 
-Two parts. *Targets and seeds*: what a report prints. Scores of a real and of the fakes of one target are alike (0.72,
+Three parts. *Targets and seeds*: what a report prints. Scores of a real and of the fakes of one target are alike (0.72,
 as measured on FaceShifter), runs of one method agree in part, and every seed has an area of its own; counted are the
 interval of one method's mean area, that of the paired difference of two, the test of it, and the band of an ROC curve.
-*Independent videos*: the forms for data sets that do not say who is seen, on one run.
+*Few seeds*: what the test does far from the middle, where Holm's correction over dozens of tests looks, and
+where two methods share what videos do to all their seeds, which the first part does not have. *Independent videos*: the
+forms for data sets that do not say who is seen, on one run.
 
     python -m benchmarks.coverage
 """
@@ -23,6 +25,7 @@ from scipy.stats import norm
 import tdd
 from tdd.machine.parallel import parallel_map
 from tdd.metrics import auc_interval, compare_areas, compare_mean_areas, mean_area_interval, roc_band
+from tdd.metrics.spread import Spread
 
 SIZES = ((40, 40), (140, 140), (340, 178))
 """Fakes and reals: small, FaceShifter's test set, Celeb-DF-v2's."""
@@ -42,6 +45,14 @@ SEEDS = (1, 2, 3, 5, 10)
 SPREADS = (0.0, 0.15, 0.5)
 """Standard deviation between seeds of how far fakes lie above reals, in standard deviations of scores: at an area of
 0.75 about 0, 3.5 and 11 points of area."""
+
+TAIL_SEEDS = (3, 5, 10)
+TAIL_SHARES = (0.0, 0.1, 0.3, 0.5, 0.9)
+"""Of the variance of a mean difference, what lies over videos and is the same in all seeds."""
+TAIL_LEVELS = (0.05, 0.01, 0.001)
+TAIL_TARGETS = 70
+TAIL_TIMES = 20
+"""Times as many trials as elsewhere: a share of 0.001 is to be seen."""
 
 BAND_RATES = (0.05, 0.1, 0.3)
 BAND_TRIALS, BAND_REPLICATES = 400, 400
@@ -123,6 +134,25 @@ def mean_coverage(
     return {"coverage": held / trials, "coverage_difference": both / trials, "rejected": found / trials}
 
 
+def tail(seeds: int, share: float, trials: int) -> dict[str, float]:
+    """How often the test of no difference has a p-value below each of ``TAIL_LEVELS``, of normal differences.
+
+    Args:
+        seeds: 3 or more.
+        share: of the variance of the mean, over ``TAIL_TARGETS`` targets and the same in all seeds; the rest is between
+            seeds.
+        trials: differences drawn.
+    """
+    rng, freedom = np.random.default_rng(16), TAIL_TARGETS - 1
+    videos = share * rng.chisquare(freedom, trials) / freedom
+    between = (1 - share) * rng.chisquare(seeds - 1, trials) / (seeds - 1)
+    p_values = np.array([
+        Spread(v, freedom, b, seeds).p_value(distance)
+        for v, b, distance in zip(videos, between, rng.normal(size=trials), strict=True)
+    ])  # fmt: skip
+    return {f"below {level:g}": float((p_values < level).mean()) for level in TAIL_LEVELS}
+
+
 def bootstrap_coverage(name: str, area: float, trials: int) -> dict[str, float]:
     """The same of one run's interval by drawing targets again."""
     labels, people, targets = TEST_SETS[name]
@@ -183,6 +213,7 @@ def cases() -> list[dict[str, Any]]:
             for area in ((0.75, 0.9) if seeds in (3, 10) else (0.75,))
         ]
         rows += [{"kind": "band", "test set": name, "area": 0.75}]
+    rows += [{"kind": "tail", "seeds": seeds, "share": share} for seeds in TAIL_SEEDS for share in TAIL_SHARES]
     for kind in ("delong", "bootstrap"):
         rows += [{"kind": kind, "size": size, "area": area} for size in SIZES for area in AREAS]
     return [*rows, *({"kind": "paired", "size": size, "areas": pair} for size in SIZES for pair in PAIRS)]
@@ -194,6 +225,8 @@ def measure(trials: int, case: dict[str, Any]) -> dict[str, Any]:
     if kind == "paired":
         share, held = paired_test(case["areas"], case["size"], trials)
         found = {"rejected": share if len(set(case["areas"])) == 1 else None, "coverage": held, "power": share}
+    elif kind == "tail":
+        found = tail(case["seeds"], case["share"], TAIL_TIMES * trials)
     elif kind == "band":
         found = band_coverage(name, case["area"], min(trials, BAND_TRIALS))
     elif kind != "seeds":
@@ -242,7 +275,20 @@ def tables(rows: list[dict[str, Any]], trials: int) -> str:
     ]
     for row in (row for row in rows if row["kind"] == "band"):
         lines.append(f"| {row['test set']} | " + " | ".join(map(_share, row["found"].values())) + " |")
-    return "\n".join([*lines, *_independent(rows)])
+    return "\n".join([*lines, *_tails(rows, trials), *_independent(rows)])
+
+
+def _tails(rows: list[dict[str, Any]], trials: int) -> Iterable[str]:
+    yield from (
+        "", "## The test of equal methods at small p-values: share found, %", "",
+        f"{TAIL_TIMES * trials:,} normal differences, {TAIL_TARGETS} targets. Share over videos: of the variance of "
+        "the mean difference, what is the same in all seeds.", "",
+        "| seeds | share over videos | " + " | ".join(f"at {100 * level:g}" for level in TAIL_LEVELS) + " |",
+        "|---:" * (2 + len(TAIL_LEVELS)) + "|",
+    )  # fmt: skip
+    for row in (row for row in rows if row["kind"] == "tail"):
+        found = " | ".join(f"{100 * value:.2f}" for value in row["found"].values())
+        yield f"| {row['seeds']} | {row['share']} | {found} |"
 
 
 def _independent(rows: list[dict[str, Any]]) -> Iterable[str]:
@@ -275,6 +321,7 @@ def _independent(rows: list[dict[str, Any]]) -> Iterable[str]:
 def _outside(rows: list[dict[str, Any]]) -> Iterable[str]:
     """What misses the aims, by name."""
     said = []
+    rows = [row for row in rows if row["kind"] != "tail"]  # these have aims of their own
     for row in rows:
         place = row.get("test set") or f"{row['size'][0]} / {row['size'][1]} independent"
         what = ", ".join(f"{key} {row[key]}" for key in ("how", "seeds", "spread", "area", "areas") if key in row)

@@ -8,8 +8,11 @@ From three seeds on the quantile is Student's t with the degrees of freedom of S
 (1946) 110-114). Two seeds know too little of their variance for that, and cover 87 to 93% where seeds matter: the two
 parts' own half widths are then squared and added (Howe, Journal of the American Statistical Association 69 (1974)
 789-794). Measured (benchmarks/results/coverage.md): intervals of differences cover 94 to 97% and their tests err 3 to
-6% with any number of seeds; intervals of one method's mean 93 to 97%, but up to 99% with two seeds, and 92 to 95% with
-three that differ widely.
+6% with any number of seeds, where runs of both methods have the same in common; intervals of one method's mean 93 to
+97%, but up to 99% with two seeds, and 92 to 95% with three that differ widely. Satterthwaite's degrees of freedom fail
+where the few seeds happen to agree: what is left is then the variance over videos with its many. Where that is a
+twentieth to a third of the whole, tests over three seeds find 7 to 8% at 0.05 and up to 1.5% at 0.001, over five 6% and
+0.3 to 0.5%, over ten 5% and 0.1 to 0.2%.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import REPLICATES, drawn, interval_coverage, paired_test
+from benchmarks.coverage import REPLICATES, drawn, interval_coverage, paired_test, tail
 from tdd.metrics import auc
 
 
@@ -21,6 +21,18 @@ def test_delong_covers_the_true_area():
 def test_the_paired_test_errs_about_as_often_as_it_says():
     wrong, held = paired_test((0.8, 0.8), (60, 60), 400)
     assert 0.02 <= wrong <= 0.085 and 0.915 <= held <= 0.98
+
+
+def test_without_a_share_over_videos_the_test_is_students_and_exact():
+    # 4,000 trials: the standard error of a share of 0.05 is 0.0034
+    assert tail(3, 0.0, 4000)["below 0.05"] == pytest.approx(0.05, abs=0.011)
+
+
+def test_tests_of_few_seeds_err_in_the_tail_and_of_ten_hardly():
+    """What reports say of few seeds: seeds that agree by chance are taken for seeds that always agree."""
+    few, many = tail(3, 0.1, 6000), tail(10, 0.1, 6000)
+    assert few["below 0.001"] > 0.005 and few["below 0.05"] > 0.055
+    assert many["below 0.05"] < 0.06 and many["below 0.001"] < 0.004
 
 
 @pytest.mark.slow
