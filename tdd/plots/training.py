@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -42,6 +44,9 @@ _STAGE2_PANELS = (
     ("val_auc", "AUC, validation clips"),
     ("auxiliary", "auxiliary loss, −cosine"),
 )
+
+FULL_LINES = 4
+"""Runs of a row that are drawn as full lines; of more each is faint, and their mean a full line."""
 
 _COLUMNS = 3
 _WIDTH = 8.0
@@ -80,7 +85,8 @@ def draw_stage1(study: Study, path: Path) -> Path:
             axes.axis("off")
         figure.legend(handles=handles, loc="outside upper center", ncols=columns)
         footnote(
-            figure, f"Stage 1 on validation clips, one line a seed; the loss is that of training. {source_note(study)}"
+            figure,
+            f"Stage 1 on validation clips, {_meaning(curves)}; the loss is that of training. {source_note(study)}",
         )
     return path
 
@@ -105,8 +111,8 @@ def draw_stage2(study: Study, path: Path) -> Path:
         scored = "AUC on middle clips of validation videos; " if "val_auc" in dict(shown) else ""
         footnote(
             figure,
-            f"Stage 2, one line a seed: losses on training clips, mean of an epoch; {scored}ln 2: the BCE of a guess. "
-            f"{source_note(study)}",
+            f"Stage 2, {_meaning(curves)}: losses on training clips, mean of an epoch; {scored}ln 2: the BCE of a "
+            f"guess. {source_note(study)}",
         )
     return path
 
@@ -146,11 +152,8 @@ def _stage2_curves(study: Study) -> list[Curve]:
 
 def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
     curves = list(curves)
-    for curve in curves:
-        # Records count epochs from 0, readers from 1.
-        points = [(entry["epoch"] + 1, entry[key]) for entry in curve.history if entry.get(key) is not None]
-        if points:
-            axes.plot(*np.transpose(points), color=curve.ink, marker=curve.mark, markersize=3.5, linewidth=1.1)
+    for look in dict.fromkeys((curve.label, curve.ink, curve.mark) for curve in curves):
+        _draw_runs(axes, [curve for curve in curves if (curve.label, curve.ink, curve.mark) == look], key)
     # A set: curves of one recipe have one chance level, drawn once.
     for level in {curve.chance[key] for curve in curves if key in curve.chance}:
         axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2)
@@ -159,6 +162,30 @@ def _draw_panel(axes: Axes, curves: Iterable[Curve], key: str) -> None:
         axes.set_ylim(bottom=0, top=max(1.05, axes.get_ylim()[1]) if key == "target_std" else None)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("epoch")
+
+
+def _draw_runs(axes: Axes, runs: Sequence[Curve], key: str) -> None:
+    """The runs of one row: a line each, or, where they are many, faint ones and their mean while all are trained."""
+    # Records count epochs from 0, readers from 1.
+    found = [{entry["epoch"] + 1: entry[key] for entry in run.history if entry.get(key) is not None} for run in runs]
+    lines = [points for points in found if points]
+    many = len(lines) > FULL_LINES
+    ink, mark = runs[0].ink, runs[0].mark
+    for points in lines:
+        look: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.3} if many else {"marker": mark, "linewidth": 1.1}
+        axes.plot(list(points), list(points.values()), color=ink, markersize=3.5, **look)
+    if many:
+        # Over epochs that every run reached: a mean of those that go on would be of other seeds.
+        mean = pd.DataFrame(lines).dropna(axis=1).mean().sort_index()
+        axes.plot(mean.index, mean, color=ink, marker=mark, markersize=3.5, linewidth=1.4)
+
+
+def _meaning(curves: Iterable[Curve]) -> str:
+    """What a line is."""
+    counts = Counter((curve.label, curve.ink, curve.mark) for curve in curves)
+    if max(counts.values(), default=0) <= FULL_LINES:
+        return "one line a seed"
+    return f"one faint line a seed, full: their mean while all are trained (of more than {FULL_LINES} seeds)"
 
 
 def _legend_columns(handles: Sequence[Line2D]) -> int:

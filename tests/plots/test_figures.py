@@ -29,6 +29,7 @@ from tdd.plots import (
     draw_table,
 )
 from tdd.plots.curves import _look
+from tdd.plots.training import Curve, _draw_panel
 from tdd.records.plans import TABLE
 from tdd.records.results import TEST_SETS, load_study
 from tdd.report.write import make_report
@@ -315,3 +316,22 @@ def test_pictures_repeat_byte_for_byte(tmp_path):
     study = load_study(write_study(tmp_path, rows=("csn",)))
     one = draw_ssl_weight(study, tmp_path / "one.png").read_bytes()
     assert one == draw_ssl_weight(study, tmp_path / "two.png").read_bytes()
+
+
+@pytest.mark.parametrize("seeds", [4, 6])
+def test_many_runs_of_a_row_are_faint_beside_their_mean_while_all_are_trained(seeds):
+    rng, axes = np.random.default_rng(0), Figure().subplots()
+    lengths = [3 + seed % 3 for seed in range(seeds)]
+    losses = [rng.random(length).tolist() for length in lengths]
+    curves = [
+        Curve("a row", "#222222", "o", [{"epoch": epoch, "bce": value} for epoch, value in enumerate(loss)], {})
+        for loss in losses
+    ]
+    _draw_panel(axes, curves, "bce")
+    drawn = [line.get_xydata() for line in axes.lines]
+    assert [line[:, 1].tolist() for line in drawn[:seeds]] == losses
+    assert len(drawn) == seeds + (seeds > 4)
+    if seeds > 4:
+        assert drawn[-1][:, 0].tolist() == [1, 2, 3]
+        assert drawn[-1][:, 1] == pytest.approx(np.mean([loss[:3] for loss in losses], axis=0))
+        assert all(line.get_alpha() == 0.3 for line in axes.lines[:seeds])
