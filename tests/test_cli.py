@@ -121,3 +121,12 @@ def test_the_version_comes_with_the_commit(capsys):
     head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     assert end.value.code == 0
     assert re.fullmatch(rf"tdd \d+\.\d+\.\d+\S*, commit {head or 'unknown'}(\+changes)?\n", capsys.readouterr().out)
+
+
+def test_help_names_every_study(capsys):
+    from tdd.records.plans import STUDIES
+
+    with pytest.raises(SystemExit):
+        main(["study", "--help"])
+    said = capsys.readouterr().out
+    assert all(name in said for name in STUDIES)

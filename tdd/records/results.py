@@ -368,10 +368,10 @@ def _read_wide(path: Path, _changed: int, _size: int) -> pd.DataFrame:
             table = pd.read_csv(
                 path, index_col="video_id", dtype=dict.fromkeys((IDENTITIES, MADE_FROM), str), keep_default_na=False
             )
-            return table.assign(**{run: pd.to_numeric(table[run], "coerce") for run in table if run not in FACTS})
+            return table.assign(**{str(run): pd.to_numeric(table[run], "coerce") for run in table if run not in FACTS})
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False).to_pandas(use_threads=False).set_index("video_id")
-        return table.assign(**{run: table[run] / STEPS for run in table if run not in FACTS})
+        return table.assign(**{str(run): table[run] / STEPS for run in table if run not in FACTS})
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise TddError(f"{path} cannot be read as a table ({error}); write the summary again.") from error
 
