@@ -269,7 +269,5 @@ def test_a_mac_computes_on_its_cpu_and_a_missing_gpu_is_told(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     machine = load_recipe("paper").machine
     assert machine.accelerator == "auto" and make_fabric(machine).device.type == "cpu"
-    with pytest.raises(
-        TddError, match=r"^machine\.accelerator is 'gpu', and torch finds no CUDA GPU here; [^\n]*$"
-    ):
+    with pytest.raises(TddError, match=r"^machine\.accelerator is 'gpu', and torch finds no CUDA GPU here; [^\n]*$"):
         make_fabric(load_recipe("gpu").machine)
