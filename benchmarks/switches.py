@@ -177,8 +177,8 @@ def pools(threads: int) -> Iterator[Case]:
         ways = {
             "ReLU, 3-D pool": pass_of(plain_pool, clips),
             "ReLU, 3-D pool, channels last": pass_of(plain_pool, last(clips)),
-            "3-D pool, ReLU, channels last (in use)": pass_of(later_relu, last(clips)),
-            "2-D pool, ReLU, channels last": pass_of(later(lambda x: F.max_pool2d(x, 2)), last(clips)),
+            "3-D pool, ReLU, channels last": pass_of(later_relu, last(clips)),
+            "2-D pool, ReLU, channels last (in use)": pass_of(later(lambda x: F.max_pool2d(x, 2)), last(clips)),
             "two 2-D pools, ReLU, channels last": pass_of(
                 later(lambda x: F.max_pool2d(F.max_pool2d(x, (1, 2)), (2, 1))), last(clips)
             ),

@@ -264,7 +264,7 @@ def test_wrong_places_are_one_sentence(tmp_path, capsys):
     assert "No data set was found" in capsys.readouterr().err
     write_dfdc(tmp_path)
     assert main(["data", "check", str(tmp_path), "--json", str(tmp_path / "DFDC")]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    assert "DFDC is a folder; name a file with --json" in capsys.readouterr().err
     write_text(tmp_path / "synth.json", "{}")
     assert main(["data", "check", str(tmp_path)]) == 2
     assert "synth.json is damaged" in capsys.readouterr().err

@@ -35,11 +35,13 @@ class ConvStem(nn.Module):
 
 
 def _relu_pool(x: Tensor) -> Tensor:
-    """ReLU and max-pool (1, 2, 2).
+    """ReLU and max-pool (1, 2, 2): the 2-D operator on channels-last frames is the quickest on a CPU.
 
     ReLU never changes which element is largest, so after the pool it gives the same maps on a quarter of the elements.
     """
-    return F.relu_(F.max_pool3d(x, (1, 2, 2)))
+    batch = len(x)
+    frames = F.relu_(F.max_pool2d(x.transpose(1, 2).flatten(0, 1), 2))  # (B * T, C, H // 2, W // 2)
+    return frames.unflatten(0, (batch, -1)).transpose(1, 2)
 
 
 def pooled_size(network: str, input_size: int, widths: Sequence[int]) -> int:
