@@ -17,7 +17,7 @@ from typing import Any
 from tdd.config import STAGE1, STAGE2, recipe_from_dict
 from tdd.data.store import ClipStore
 from tdd.evaluation.evaluate import score_test_videos, to_scoring_device
-from tdd.evaluation.likeness import kept, look_at, training_rows
+from tdd.evaluation.likeness import kept_of_training
 from tdd.machine.files import read_json, write_json
 from tdd.metrics import UNCALIBRATED, video_scores
 from tdd.metrics.kept_calibration import known_calibration
@@ -76,7 +76,7 @@ def tell_crops(folder: Path, store: ClipStore) -> None:
     if info["data"]["fingerprint"] != store.fingerprint:
         raise SystemExit(f"{store.folder} is not the clip store that {folder.name} was trained on; give that one.")
     methods = recipe_from_dict(info["recipe"]).stage2.methods
-    info.setdefault("crops", kept(look_at(store, training_rows(store.index, methods))))
+    info.setdefault("crops", kept_of_training(store, methods))
     write_json(folder / PACKED_INFO, info)
 
 

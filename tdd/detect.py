@@ -19,7 +19,7 @@ from tdd.data.augment import mask_video, normalise, views
 from tdd.data.clips import on_gpu
 from tdd.data.store import SIZES, ClipStore
 from tdd.evaluation.evaluate import Scored, score_clips, to_scoring_device, write_scores
-from tdd.evaluation.likeness import kept, look_at, training_rows
+from tdd.evaluation.likeness import kept_of_training
 from tdd.evaluation.selection import evaluation_clips, listed_test_videos, seen_videos, validation_clips
 from tdd.losses import detection_loss
 from tdd.machine.files import sha256
@@ -223,7 +223,7 @@ def _publish(
     """Weights and record of a finished stage 2; the record, written last, says that it is finished."""
     synthetic = bool(store.plan["synthetic"])
     parts = {"backbone": stage.detector.backbone.state_dict(), "head": stage.detector.head.state_dict()}
-    crops = kept(look_at(store, training_rows(store.index, recipe.stage2.methods)))
+    crops = kept_of_training(store, recipe.stage2.methods)
     info = weights_info(recipe, seed, scored.metrics, store.fingerprint, synthetic)
     info |= {"calibration": scored.calibration, "crops": crops}
     export_weights(run, Weights(STAGE2, row.backbone, parts, info, store.mean_face()))

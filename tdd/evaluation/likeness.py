@@ -182,6 +182,11 @@ def kept(crops: Crops) -> dict[str, Any]:
     }
 
 
+def kept_of_training(store: ClipStore, methods: Sequence[str]) -> dict[str, Any]:
+    """What is kept of the crops in a store that a detector of ``methods`` trains on (:func:`training_rows`)."""
+    return kept(look_at(store, training_rows(store.index, methods)))
+
+
 @dataclass(frozen=True)
 class Known:
     """What is known of the crops of training: as :class:`Crops`, but with ``RANGE`` in place of every video's numbers.

@@ -163,17 +163,22 @@ def _disk_sentence(folder: Path, error: OSError) -> str:
     )
 
 
+def _try_writing(folder: Path) -> None:
+    """Make a file in a folder, and remove it."""
+    probe = folder / f".tdd-{os.getpid()}"
+    probe.write_bytes(b"")
+    probe.unlink()
+
+
 def check_writable(folder: Path) -> None:
     """Make ``folder`` and prove that a file can be written there.
 
     Raises:
         TddError: it cannot.
     """
-    probe = folder / f".tdd-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        _try_writing(folder)
     except OSError as error:
         raise TddError(
             f"Nothing can be written to {folder} ({error.strerror}); choose another folder with --out."
@@ -201,10 +206,8 @@ def require_target(path: Path, ending: str, option: str) -> None:
     folder = path.parent
     while not os.path.lexists(folder):
         folder = folder.parent
-    probe = folder / f".tdd-{os.getpid()}"
     try:
-        probe.write_bytes(b"")
-        probe.unlink()
+        _try_writing(folder)
     except OSError as error:
         raise TddError(f"{path} cannot be written ({error.strerror}); give {option} another name.") from error
 
