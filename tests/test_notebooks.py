@@ -5,15 +5,18 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from notebooks import links
-from tdd.notebook.page import WIDEST
+from tdd.notebook.page import WIDEST, drawn
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -178,6 +181,59 @@ def test_solutions_run_and_check_themselves(path, monkeypatch):
             exec(compile(source, f"{path.name}, exercise {n}", "exec"), names)
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def copied_kit(tmp_path_factory):
+    """A folder that holds what a notebook reads of the kit; the notebooks' runs go there too."""
+    kit = tmp_path_factory.mktemp("kit")
+    (kit / "notebooks").mkdir()
+    for name in ("benchmarks", "figures"):
+        (kit / name).symlink_to(ROOT / name)
+    return kit
+
+
+@pytest.mark.slow
+@every
+def test_they_run_at_the_smallest_recipe_too(path, copied_kit):
+    notebook = read(path)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('RECIPE = "demo"', 'RECIPE = "tiny"')
+    where = {"metadata": {"path": str(copied_kit / "notebooks")}}
+    NotebookClient(notebook, timeout=1200, kernel_name="python3", resources=where).execute()
+    assert 'RECIPE = "tiny"' in notebook.cells[2].source
+
+
+def cell_with(path, text):
+    """The one code cell that holds ``text``."""
+    (found,) = [cell.source for cell in read(path).cells if cell.cell_type == "code" and text in cell.source]
+    return found
+
+
+@pytest.mark.parametrize("length", [16, 29, 46, 250])
+def test_notebook_01_shows_four_frames_of_a_video_of_any_length(length):
+    shown = []
+    source = cell_with(PATHS[1], "draw_face(axes, frames[t]").replace("draw_face(axes", "shown.append((axes")
+    frames, points = np.zeros((length, 8, 8, 3), np.uint8), np.zeros((length, 68, 2))
+    exec(source + ")", {"frames": frames, "points": points, "shown": shown})
+    titles = [title for *_, title in shown]
+    assert len(set(titles)) == 4
+    assert length != 46 or titles == ["frame 0", "frame 12", "frame 24", "frame 36"]  # as its output shows
+
+
+@pytest.mark.parametrize("steps", [1, 3, 60])
+def test_notebook_04_sums_up_a_training_of_any_length(steps):
+    losses = np.random.default_rng(0).normal(size=(steps, 2))
+    names = {
+        "pd": pd,
+        "drawn": drawn,
+        "history": losses.tolist(),
+        "recipe": SimpleNamespace(stage2=SimpleNamespace(epochs=2)),
+        "clips": SimpleNamespace(steps=30),
+    }
+    exec(cell_with(PATHS[4], "smooth.iloc"), names)
+    assert names["bce"] == pytest.approx(losses[:8, 0].mean())
+    assert names["bce_end"] == pytest.approx(losses[-8:, 0].mean())
 
 
 @every
