@@ -45,7 +45,7 @@ def find_videos(folder: Path) -> Listing:
 def _notes(passed: Passed, others: Counter[str]) -> Iterable[str]:
     if others:
         kinds = ", ".join(f"{count:,} {kind or 'without an ending'}" for kind, count in others.most_common(KINDS))
-        more = ", ..." if len(others) > KINDS else ""
+        more = " and others" if len(others) > KINDS else ""
         yield f"{others.total():,} files are no videos and were passed over: {kinds}{more}."
     if passed.hidden:
         yield f"{passed.hidden:,} hidden files and folders (names that begin with a dot) were passed over."

@@ -134,9 +134,9 @@ def false_positives_text(found: Mapping[str, Any], own: Collection[str] = FACEFO
 
 
 def calibration_text(kept: Mapping[str, Any] | None) -> str:
-    """What is known of a calibration, in one line."""
+    """What is known of a calibration, in one line without a full stop: a sentence or a list goes on around it."""
     if not kept or "temperature" not in kept:
-        return NOT_CALIBRATED + (f": {kept['reason']}" if kept else "")
+        return NOT_CALIBRATED + (f": {kept['reason'].removesuffix('.')}" if kept else "")
     if few := _too_few(kept["reals"], kept["fakes"]):
         return f"{NOT_CALIBRATED}: {few}"
     floor = f", {kept['ece_floor']:.3f} for perfect chances" if "ece_floor" in kept else ""

@@ -121,6 +121,13 @@ def test_what_is_passed_over_is_counted_and_said(tmp_path, monkeypatch):
     assert "2 hidden files" in said and "closed cannot be read (Permission denied)" in said
 
 
+def test_many_kinds_of_files_are_told_in_a_sentence_that_ends_once(tmp_path):
+    for ending in ("npy", "txt", "csv", "srt", "md", "log"):
+        (tmp_path / f"a.{ending}").write_text("")
+    (said,) = find_videos(tmp_path).notes
+    assert said.startswith("6 files are no videos") and said.endswith(" and others.")
+
+
 def test_linked_folders_are_looked_through_once(tmp_path):
     write_formats(tmp_path / "disk", ["phone.3gp"])
     write_formats(tmp_path / "v/own", ["cam.mts"])

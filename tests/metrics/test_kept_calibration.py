@@ -138,6 +138,7 @@ def test_what_cannot_be_calibrated_on_does_not_stop_a_run_and_says_why(videos, w
     assert list(kept) == ["reason"] and words in kept["reason"]
     assert known_calibration(kept) is None
     assert calibration_text(kept).startswith("not calibrated: ") and words in calibration_text(kept)
+    assert not calibration_text(kept).endswith(".")  # whoever writes it ends the sentence
 
 
 def test_a_store_without_validation_videos_and_imported_weights_are_not_calibrated(trained, tmp_path):
