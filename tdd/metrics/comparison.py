@@ -20,7 +20,11 @@ _FIRST_MINUS_SECOND = np.array([1.0, -1.0])
 
 @dataclass(frozen=True)
 class Comparison:
-    """Difference of two areas, first minus second, between its confidence limits, and the p-value of no difference."""
+    """Difference of two areas, first minus second, between its confidence limits, and the p-value of no difference.
+
+    Limits are symmetric (but Newcombe's), so that few videos or seeds may put one beyond -1 or 1, where no difference
+    lies; :mod:`tdd.report.table` cuts them there for who reads them. Those of an area itself never leave [0, 1].
+    """
 
     first: float
     second: float

@@ -94,7 +94,9 @@ class Difference:
     """What one row's AUC has over that of another, in points of percent, over the seeds that both have.
 
     Limits and p-values are of the paired test on the same videos; ``None`` where ``untested`` says why there is none.
-    Of one seed there are limits, over videos alone, and no p-value. ``p_holm`` is corrected over the family.
+    Of one seed there are limits, over videos alone, and no p-value. ``p_holm`` is corrected over the family. Limits that
+    lie beyond what two areas can differ by, −100 or +100, which few videos or seeds make, are cut there, as other
+    programs do; p-values are those of the limits as computed.
     """
 
     value: float
@@ -408,6 +410,7 @@ def _difference(study: Study, row: str, reference: str, column: str) -> Differen
         return Difference(0.0, len(seeds), untested="same scores", **about)
     labels, targets = tables[0]["label"], shared_targets(tables)
     test = compare_mean_areas(labels, scores[: len(seeds)], scores[len(seeds) :], targets=targets)
-    found = Difference(100 * test.difference, len(seeds), 100 * test.low, 100 * test.high, **about)
+    low, high = max(-1.0, test.low), min(1.0, test.high)
+    found = Difference(100 * test.difference, len(seeds), 100 * low, 100 * high, **about)
     # A p-value of one training run each would be taken for one of the methods.
     return replace(found, untested=ONE_SEED) if len(seeds) == 1 else replace(found, p_value=test.p_value)

@@ -221,6 +221,19 @@ def test_differences_are_paired_tests_corrected_over_their_family(tmp_path):
     assert mine.text() in (study / "report" / "table.md").read_text()
 
 
+def test_no_interval_that_is_shown_goes_beyond_what_areas_can_be(tmp_path):
+    study = load_study(write_study(tmp_path, seeds=(0, 1), videos=2, rows=("csn", "ssl_0.3")))
+    one, two = ([scores(tmp_path, row, "Celeb-DF-v2", seed) for seed in (0, 1)] for row in ("ssl_0.3", "csn"))
+    test = compare_mean_areas(one[0]["label"], *([table["logit"] for table in tables] for tables in (one, two)))
+    assert max(-test.low, test.high) > 1  # else this shows nothing
+    found = result_rows(study)
+    limits = [(d.low, d.high) for row in found for d in row.differences.values() if d.low is not None]
+    assert limits and all(-100 <= low <= high <= 100 for low, high in limits)
+    assert "100.0" in next(row for row in found if row.id == "ssl_0.3").differences["Celeb-DF-v2"].text()
+    areas = [cell for row in found for cell in row.cells.values() if cell.low is not None]
+    assert areas and all(0 <= cell.low <= cell.value <= cell.high <= 100 for cell in areas)
+
+
 def test_several_seeds_widen_the_interval_beyond_that_of_videos(tmp_path):
     study = write_study(tmp_path, seeds=(0, 1, 2), rows=("csn", "ssl_0.3"))
     for seed, shift in ((0, -1.5), (1, 0.0), (2, 1.5)):  # one row whose seeds differ widely
