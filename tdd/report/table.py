@@ -94,8 +94,8 @@ class Difference:
     """What one row's AUC has over that of another, in points of percent, over the seeds that both have.
 
     Limits and p-values are of the paired test on the same videos; ``None`` where ``untested`` says why there is none.
-    Of one seed there are limits, over videos alone, and no p-value. ``p_holm`` is corrected over the family. Limits that
-    lie beyond what two areas can differ by, −100 or +100, which few videos or seeds make, are cut there, as other
+    Of one seed there are limits, over videos alone, and no p-value. ``p_holm`` is corrected over the family. Limits
+    that lie beyond what two areas can differ by, -100 or +100, which few videos or seeds make, are cut there, as other
     programs do; p-values are those of the limits as computed.
     """
 
