@@ -17,7 +17,7 @@ from torch import Tensor
 from tdd.config import TIMESTAMPS
 from tdd.data.augment import eval_view, normalise
 from tdd.data.clips import on_gpu
-from tdd.data.video import FPS, Header, VideoFile
+from tdd.data.video import FPS, VideoFile
 from tdd.errors import TddError
 from tdd.evaluation.listing import Listing, find_videos, pair_landmarks
 from tdd.evaluation.prediction import DrivingClip, Prediction, mean_span
@@ -83,8 +83,11 @@ def running_clips(crops: Iterable[np.ndarray], length: int) -> Iterator[tuple[in
 class _Reading:
     """How far a video is read that may be read twice: for its landmarks, then for its clips."""
 
-    def __init__(self, header: Header, times: int, progress: Progress | None) -> None:
-        self.total = times * round(header.seconds * header.fps)
+    def __init__(self, path: Path, times: int, progress: Progress | None) -> None:
+        self.total = 0
+        if progress:  # else nobody asks for the length, and the file need not be opened for it
+            header = VideoFile(path).look()
+            self.total = times * round(header.seconds * header.fps)
         self.progress = progress if self.total else None
         self.before = 0
         """Frames of the readings that have ended."""
@@ -162,7 +165,7 @@ class VideoScorer:
             TddError: as :func:`predict_video`.
         """
         _require_video(path)
-        told = _Reading(VideoFile(path).look(), 1 if landmarks else 2, progress)
+        told = _Reading(path, 1 if landmarks else 2, progress)
         points, source, warnings = self._landmarks(path, landmarks, told)
         video = VideoFile(path)
         watch = CropWatch(self.target, self.recipe.clip.crop)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tdd.cli import main
 from tdd.config import FindingsConfig, load_recipe
 from tdd.data.augment import eval_view, normalise
+from tdd.data.video import VideoFile
 from tdd.errors import TddError
 from tdd.evaluation.evaluate import CLIP_LOGITS, clip_starts, evaluate_checkpoint
 from tdd.evaluation.predict import COLUMNS, VideoScorer, predict_folder, predict_video, running_clips
@@ -388,7 +389,16 @@ def test_a_long_video_tells_how_far_it_is(world, tmp_path):
     assert {total for _, total in told} == {120} and told[-1] == (120, 120)
     counts = [done for done, _ in told]
     assert counts == sorted(counts) and len([n for n in counts if n < 60]) > 4
-    score(world)  # without anybody who listens
+
+
+def test_the_length_of_a_video_is_looked_up_only_for_who_watches(world, monkeypatch):
+    looks, look = [], VideoFile.look
+    monkeypatch.setattr(VideoFile, "look", lambda self, **how: looks.append(self.path) or look(self, **how))
+    root, _, weights = world
+    video = root / f"{FAKE}.mp4", root / "landmarks" / f"{FAKE}.npy"
+    for watch, times in ((None, 0), (lambda *_: None, 1)):
+        VideoScorer(weights).score(*video, progress=watch)
+        assert len(looks) == times
 
 
 def test_ctrl_c_keeps_what_was_scored_of_a_folder(world, tmp_path, monkeypatch, capsys):
