@@ -144,7 +144,7 @@ def load_dlib(folder: Path | None = None) -> tuple[DlibDetector, DlibPoints]:
     """The detector, and what finds the landmarks of its faces.
 
     Args:
-        folder: looked in first for the landmarks' file; then the package is.
+        folder: holds the landmarks' file; the package does when ``None``.
 
     Raises:
         TddError: dlib or the file is missing, or the file is damaged.
@@ -160,15 +160,20 @@ def dlib_plan(folder: Path | None = None) -> dict[str, Any]:
 
 
 def points_file(folder: Path | None = None) -> Path:
-    """Where the landmarks' weights lie: in ``folder``, else in the package.
+    """Where the landmarks' weights lie: in ``folder``, or without one in the package.
 
     Raises:
         TddError: nowhere, or they are damaged.
     """
+    if folder and not (folder / POINTS_FILE).is_file():
+        raise TddError(
+            f"{folder}, the folder of --weights, does not hold {POINTS_FILE}, dlib's landmarks; put the file there, or "
+            f"leave --weights out, which takes that of the package {MODELS}."
+        )
     # The package itself is not imported: it asks for pkg_resources, which newer Pythons lack.
     spec = importlib.util.find_spec(MODELS.replace("-", "_"))
     inside = [Path(place) / "models" for place in (spec.submodule_search_locations or [])] if spec else []
-    for place in [*([folder] if folder else []), *inside]:
+    for place in [folder] if folder else inside:
         path = place / POINTS_FILE
         if path.is_file():
             if sha256(path) != POINTS_SHA256:

