@@ -12,6 +12,9 @@ PYTHON ?= python3
 SIZE ?= demo
 OUT ?= runs/$(SIZE)
 BIN := .venv/bin
+# Whoever waits for gigabytes sees each package come; a log of CI, which is read afterwards, has no such lines.
+QUIET := $(if $(CI),-q)
+PIP := pip install --disable-pip-version-check $(QUIET)
 
 .PHONY: demo test slow fuzz cluster faces browser bench gpu notebooks lab check setup setup-dev lowest newest clean \
 	publish unpublish package colab workflows site
@@ -52,15 +55,15 @@ site: .venv-site/.requirements
 
 .venv-site/.requirements: requirements-site.txt
 	$(PYTHON) -m venv .venv-site
-	.venv-site/bin/pip install --disable-pip-version-check -q -r requirements-site.txt
+	.venv-site/bin/$(PIP) -r requirements-site.txt
 	touch $@
 
 # adamp alone has no wheel. The face networks are left out, so their tests are skipped.
 lowest newest:
 	rm -rf .venv-$@
 	$(PYTHON) -m venv .venv-$@
-	.venv-$@/bin/pip install --disable-pip-version-check -q uv
-	.venv-$@/bin/uv pip install -q --compile-bytecode --python .venv-$@/bin/python --only-binary :all: --no-binary adamp \
+	.venv-$@/bin/$(PIP) uv
+	.venv-$@/bin/uv pip install $(QUIET) --compile-bytecode --python .venv-$@/bin/python --only-binary :all: --no-binary adamp \
 		--resolution $(if $(filter lowest,$@),lowest-direct,highest) -r pyproject.toml --extra synth --extra notebook \
 		'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'scikit-learn>=1.4' 'nbclient>=0.10'
 	PYTHONPATH=. .venv-$@/bin/python -m pytest -n 2 --dist loadfile --ignore tests/test_notebooks.py
@@ -101,11 +104,12 @@ setup-dev: .venv/.requirements-dev
 	touch $@
 
 .venv/.requirements: requirements.txt pyproject.toml opencv-stand-in/pyproject.toml .venv/.python
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	@echo "Packages for .venv: up to 5 GB, 3 to 5 minutes, more on a slow line."
+	$(BIN)/$(PIP) -r requirements.txt
 	touch $@
 
 .venv/.requirements-dev: requirements-dev.txt .venv/.requirements
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+	$(BIN)/$(PIP) -r requirements-dev.txt
 	touch $@
 
 clean:

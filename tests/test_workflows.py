@@ -1,6 +1,9 @@
 """GitHub's workflows test what they should, and call what exists. ``make workflows`` runs actionlint on them."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,22 @@ def test_every_marked_test_is_run_by_a_workflow():
     for marker in markers:
         assert re.search(rf"^{marker}: setup-dev\n\t\$\(BIN\)/pytest -m {marker}\b", MAKEFILE, re.MULTILINE), marker
         assert marker in run, f"no workflow runs  make {marker}"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+@pytest.mark.parametrize("ci", [True, False])
+def test_setting_up_is_silent_in_ci_alone(ci, tmp_path):
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "opencv-stand-in", tmp_path / "opencv-stand-in")
+    known = {name: value for name, value in os.environ.items() if name != "CI"} | ({"CI": "true"} if ci else {})
+    told = subprocess.run(
+        ["make", "-n", "setup-dev", "lowest"], cwd=tmp_path, env=known, capture_output=True, text=True, check=True
+    )
+    installs = [line for line in told.stdout.splitlines() if "pip install" in line]
+    assert len(installs) == 4 and all((" -q " in line) == ci for line in installs)
+    waits = told.stdout.splitlines().index(installs[0]) - 1
+    assert "GB" in told.stdout.splitlines()[waits]
 
 
 BROUGHT = {
