@@ -31,10 +31,12 @@ def _cluster(args: argparse.Namespace, gpus: float | None = 0.0) -> RayCluster |
 
 def demo(args: argparse.Namespace, console: Console) -> None:
     """Synthetic videos to the table, end to end."""
-    from tdd.demo import run_demo
+    from tdd.demo import results_text, run_demo
 
-    made = run_demo(args.size, args.out or Path("runs") / args.size, console, args.rows, args.seeds, args.workers)
+    out = args.out or Path("runs") / args.size
+    made = run_demo(args.size, out, console, args.rows, args.seeds, args.workers)
     console.print(made.to_text())
+    console.print(legible(results_text(out)))
 
 
 def synth(args: argparse.Namespace, console: Console) -> None:

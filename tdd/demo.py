@@ -15,7 +15,7 @@ from tdd.machine.progress import step
 from tdd.plots import draw_figures
 from tdd.preprocess.prepare import prepare
 from tdd.records.plans import PROPOSED, TABLE, select_rows
-from tdd.records.record import BESIDE, STUDY, Check, read_record
+from tdd.records.record import BESIDE, CLIP_LOGITS, STUDY, Check, read_record
 from tdd.report.report import Report
 from tdd.report.write import write_report
 from tdd.study import Job, StudyProgress, run_study, study_jobs
@@ -77,6 +77,12 @@ def run_demo(
     if failures:
         raise TddError(f"{len(failures)} of {len(jobs)} runs failed. " + " ".join(failures))
     return report
+
+
+def results_text(out: Path) -> str:
+    """Where a finished demo has left what a reader looks for, in one line; ``out`` as for :func:`run_demo`."""
+    tables = f"{out / 'report' / 'table.md'} (and .csv, .tex)"
+    return f"Table: {tables}; figures: {out / 'figures'}; scores of the clips: {out / 'stage2' / '*' / CLIP_LOGITS}"
 
 
 def seen_auc(record: dict[str, Any]) -> float:

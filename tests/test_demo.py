@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
+from tdd.cli import main
 from tdd.config import load_recipe
 from tdd.demo import run_demo, study_checks
 from tdd.errors import TddError
@@ -47,6 +49,16 @@ def test_every_test_video_is_scored_in_every_row(finished):
     listed = json.loads((out / "data/FaceForensics++/splits/test.json").read_text())
     celeb = (out / "data/Celeb-DF-v2/List_of_testing_videos.txt").read_text().splitlines()
     assert len(ids[0]) == 6 * 2 * len(listed) + len(celeb)
+
+
+def test_the_command_ends_with_where_its_results_lie(finished, capsys, monkeypatch):
+    out, report, _ = finished
+    monkeypatch.setattr("tdd.demo.run_demo", lambda *_: report)
+    assert main(["demo", "--size", "tiny", "--out", str(out)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    table, figures, scores = re.findall(re.escape(str(out)) + r"[^ ;]*", last)
+    assert Path(table).is_file() and Path(figures, "roc.png").is_file()
+    assert len([*out.glob(Path(scores).relative_to(out).as_posix())]) == len(ROWS)
 
 
 def test_the_same_command_again_makes_nothing_anew(finished):
