@@ -23,6 +23,7 @@ from tdd.data.store import ClipStore
 from tdd.evaluation.selection import Protocol
 from tdd.metrics.localisation import IOUS, PROPOSALS, Localisation, Proposals, clip_proposals
 from tdd.names import FAKE_SOUND_ALONE, SEGMENTS
+from tdd.records.targets import targets_of
 
 DETECTOR, CONSTANT, SHUFFLED, WITHIN, PERFECT = "detector", "constant", "shuffled", "shuffled_within", "perfect"
 """Keys of the scores in a record."""
@@ -53,8 +54,9 @@ def localise(
     Returns:
         by data set: ``videos``, ``fakes``, ``parts``, ``part_seconds`` and
         ``clip_seconds`` (medians), and ``scores``: by kind of score the figures of
-        :meth:`tdd.metrics.localisation.Localisation.figures`, the detector's with ``low`` and ``high`` (95%, over
-        videos). Empty where no video that was scored names a part.
+        :meth:`tdd.metrics.localisation.Localisation.figures`, the detector's with ``low`` and ``high`` (95%),
+        over ``targets`` (their number; :func:`tdd.records.targets.targets_of`), or over videos where that is 0 and
+        nothing says which of them belong together. Empty where no video that was scored names a part.
 
     Raises:
         TddError: a text of the column ``segments`` names no parts.
@@ -96,7 +98,8 @@ def _figures(clips: pd.DataFrame, seed: int) -> dict[str, Any]:
     groups = [group for _, group in clips.groupby("video_id", sort=True)]
     parts = [np.array(group[PARTS].iloc[0]).reshape(-1, 2) for group in groups]
     found = Localisation([proposals_of(group, group["logit"].to_numpy()) for group in groups], parts)
-    limits = found.intervals(seed=seed)
+    targets = targets_of(clips.drop_duplicates("video_id").set_index("video_id").sort_index())
+    limits = found.intervals(seed=seed, targets=targets)
     figures = found.figures()
     own = figures | {
         side: {name: limits[name][place] for name in figures} for place, side in enumerate(("low", "high"))
@@ -105,6 +108,7 @@ def _figures(clips: pd.DataFrame, seed: int) -> dict[str, Any]:
     lengths = np.concatenate(fakes)
     return {
         "videos": len(groups), "fakes": len(fakes), "parts": found.parts,
+        "targets": 0 if targets is None else int(targets.nunique()),
         "part_seconds": float(np.median(lengths[:, 1] - lengths[:, 0])),
         "clip_seconds": float((clips[END] - clips[START]).median()),
         "scores": {DETECTOR: own} | {
@@ -203,16 +207,21 @@ def localisation_notes(found: Mapping[str, Any]) -> list[str]:
     for dataset, known in found.items():
         said.append(
             f"{dataset}: {known['parts']} forged parts, {known['part_seconds']:.2f} s long in the middle, in "
-            f"{known['fakes']} of {known['videos']} videos; clips of {known['clip_seconds']:.2f} s."
+            f"{known['fakes']} of {known['videos']} videos; clips of {known['clip_seconds']:.2f} s; in "
+            f"brackets 95% over {_drawn(known)}."
         )
     if said:
         said.append(
             "AP: average precision at an overlap (IoU) larger than that; AR: average recall over overlaps of "
             f"{IOUS[0]} to {IOUS[-1]}, of so many proposals a video, as LAV-DF counts them. A proposal is a run of "
             "clips that score at or above some threshold, ranked by how far its mean lies above that of all time below "
-            "it, less for what overlaps a better one; a video that is forged from end to end has no such time. In "
-            "brackets 95% over videos. "
+            "it, less for what overlaps a better one; a video that is forged from end to end has no such time. "
             "The other rows go through the same rule: a constant score and shuffled ones are the floor, perfect scores "
             "(the forged share of each clip) show what clips of this length and stride allow."
         )
     return said
+
+
+def _drawn(known: Mapping[str, Any]) -> str:
+    """Over what the limits are; records of older versions took videos for independent."""
+    return f"{known['targets']} targets" if known.get("targets") else "videos, as if none belonged to another"

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tdd.errors import TddError
+from tdd.metrics.covariance import grouped
 from tdd.metrics.inputs import check_level
 
 PRECISION_IOUS = (0.5, 0.75, 0.95)
@@ -232,17 +233,28 @@ class Localisation:
         best = np.maximum.accumulate(precision[::-1])[::-1]
         return float((np.diff(right / parts, prepend=0.0) * best).sum())
 
-    def intervals(self, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> dict[str, tuple[float, float]]:
-        """Percentile limits of every figure, over videos drawn anew with replacement (bootstrap).
+    def intervals(
+        self, level: float = 0.95, draws: int = DRAWS, seed: int = 0, targets: ArrayLike | None = None
+    ) -> dict[str, tuple[float, float]]:
+        """Percentile limits of every figure, over targets drawn anew with replacement, each with all its videos.
+
+        Args:
+            level: coverage aimed at, in (0, 1).
+            draws: samples of the bootstrap.
+            seed: of the bootstrap.
+            targets: of each video, shape (videos,): what belongs together has the same entry, as all that is made from
+                one real does; ``None`` draws videos, as if they had nothing in common.
 
         Raises:
-            TddError: the level does not lie in (0, 1).
+            TddError: the level does not lie in (0, 1), another number of targets, or a video without one.
         """
         check_level(level)
         rng = np.random.default_rng(seed)
+        groups = np.arange(self.videos) if targets is None else grouped(self._counts, targets)
+        count = groups.max() + 1
         found: list[list[float]] = []
         while len(found) < draws:
-            weights = np.bincount(rng.integers(0, self.videos, self.videos), minlength=self.videos).astype(float)
+            weights = np.bincount(rng.integers(0, count, count), minlength=count)[groups].astype(float)
             if weights @ self._counts:  # else without a part to be found
                 found.append(list(self.figures(weights).values()))
         low, high = np.percentile(np.array(found), [50 * (1 - level), 50 * (1 + level)], axis=0)

@@ -83,6 +83,22 @@ def test_a_detector_that_knows_when_lies_between_floor_and_ceiling(store):
     assert scores[DETECTOR]["low"]["ap_0.5"] <= scores[DETECTOR]["ap_0.5"] <= scores[DETECTOR]["high"]["ap_0.5"]
 
 
+def test_videos_of_one_target_count_as_one_in_the_limits(store):
+    """Every video four times under other names, as fakes of one scene: the figures stay, and so does the doubt."""
+    once = drawn(videos=16, sharp=1.5)
+    copies = [once.assign(video_id=once["video_id"] + f"-{copy}", identities=once["video_id"]) for copy in range(4)]
+    clips = pd.concat(copies, ignore_index=True)
+    widths = {}
+    for name, table in (("once", once), ("known", clips), ("unknown", clips.drop(columns="identities"))):
+        known = found(table, with_videos(store, table))["LAV-DF"]
+        low, high = (known["scores"][DETECTOR][side]["ap_0.5"] for side in ("low", "high"))
+        widths[name] = high - low
+        assert known["targets"] == (16 if name == "known" else 0)
+        (note, _) = localisation_notes({"LAV-DF": known})
+        assert ("over 16 targets" in note) == (name == "known")
+    assert widths["known"] == pytest.approx(widths["once"], rel=0.25) and widths["unknown"] < 0.75 * widths["known"]
+
+
 def test_a_detector_that_knows_which_and_not_when_is_no_better_than_its_floor(store):
     rng = np.random.default_rng(1)
     clips = drawn(sharp=0)

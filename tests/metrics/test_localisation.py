@@ -169,6 +169,19 @@ def test_intervals_hold_the_figure_and_shrink_with_more_videos():
     assert widths[1] == pytest.approx(3.92 * 0.5 / np.sqrt(320), rel=0.25)
 
 
+def test_videos_of_one_target_are_drawn_together():
+    rng = np.random.default_rng(0)
+    hits = rng.random(40) < 0.5
+    # Each target has four videos that are all found or all missed: 160 videos say no more than 40.
+    alike = [([(0.5, 0, 2 if hit else 0.5)], [(0, 2)]) for hit in np.repeat(hits, 4)]
+    low, high = measured(alike).intervals(targets=np.repeat(np.arange(40), 4))["ar_100"]
+    assert high - low == pytest.approx(3.92 * np.sqrt(hits.mean() * (1 - hits.mean()) / 40), rel=0.1)
+    own = measured(alike)
+    assert own.intervals(draws=50, targets=[f"{n:03}" for n in range(160)]) == own.intervals(draws=50)
+    with pytest.raises(TddError, match="Each video needs one target"):
+        own.intervals(targets=range(4))
+
+
 def test_overlap_is_that_of_intervals():
     assert overlap([(0, 2), (2, 3)], [(1, 3), (5, 6)]).tolist() == [[pytest.approx(1 / 3), 0], [0.5, 0]]
     assert overlap([], [(0, 1)]).shape == (0, 1) and overlap([(0, 1)], []).shape == (1, 0)
