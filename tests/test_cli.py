@@ -26,7 +26,7 @@ def sentence(capsys):
         (["demo", "--size", "huge", "--out", "{out}"], "tiny, demo, study, full"),
         (["demo", "--size", "tiny", "--rows", "gru", "--out", "{out}"], "the rows are: csn"),
         (["synth", "--size", "huge", "--out", "{out}"], "tiny, demo, study, full"),
-        (["prepare", "--root", "{out}", "--out", "{out}"], "No data set was found"),
+        (["prepare", "--root", "{out}", "--out", "{out}"], ", which is no folder; give the one that holds"),
         (["prepare", "--root", "{out}", "--out", "{out}", "--recipe", "mine"], "known recipes"),
         (["study", "table", "--store", "{out}", "--out", "{out}"], "no finished clip store"),
         (["evaluate", "--checkpoint", "{out}", "--store", "{out}", "--out", "{out}"], "no finished clip store"),

@@ -46,7 +46,9 @@ def _notes(passed: Passed, others: Counter[str]) -> Iterable[str]:
     if others:
         kinds = ", ".join(f"{count:,} {kind or 'without an ending'}" for kind, count in others.most_common(KINDS))
         more = " and others" if len(others) > KINDS else ""
-        yield f"{others.total():,} files are no videos and were passed over: {kinds}{more}."
+        count = others.total()
+        what = "1 file is no video and was" if count == 1 else f"{count:,} files are no videos and were"
+        yield f"{what} passed over: {kinds}{more}."
     if passed.hidden:
         yield f"{passed.hidden:,} hidden files and folders (names that begin with a dot) were passed over."
     for path, reason in passed.unreadable:

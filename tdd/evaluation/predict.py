@@ -325,7 +325,8 @@ def predict_each(
         the ``reason`` why there is no score.
 
     Raises:
-        TddError: the folder holds no video, or landmarks are to be found and the networks for that cannot be loaded.
+        TddError: the folder holds no video, ``landmarks`` is no folder, or landmarks are to be found and the networks
+            for that cannot be loaded.
     """
     listing = find_videos(folder) if listing is None else listing
     videos = [path.relative_to(folder) for path in listing.videos]
@@ -333,6 +334,8 @@ def predict_each(
         raise TddError(" ".join([f"{folder} holds no video that FFmpeg opens.", *listing.notes]))
     if landmarks is None:
         _ = scorer.landmarker  # what is missing for it is said once, not for every video
+    elif not landmarks.is_dir():
+        raise TddError(f"{landmarks} is no folder; for a folder of videos give that of their landmarks, FILE.npy each.")
     points = {} if landmarks is None else pair_landmarks(videos, landmarks)
     for name in videos:
         given = points.get(name)

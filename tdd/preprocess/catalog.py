@@ -33,7 +33,12 @@ def datasets_in(root: Path) -> list[str]:
     """
     found = [*(name for name in READERS if is_folder(root / name)), *manifests_in(root)]
     if not found:
-        if is_folder(root) and not os.access(root, os.R_OK | os.X_OK):
+        if not is_folder(root):
+            raise TddError(
+                f"No data set was found in {root}, which is no folder; give the one that holds the folders of the data "
+                "sets (data/README.md)."
+            )
+        if not os.access(root, os.R_OK | os.X_OK):
             raise TddError(f"{root} cannot be read (Permission denied).")
         likely = [f" {name} {reason}." for name, reason in unread_folders(root) if resembled(name)]
         itself = resembled(root.resolve().name) or is_there(root / MANIFEST)
@@ -52,6 +57,11 @@ def _way_to_one(root: Path) -> str:
         if any(path.suffix.lower() in VIDEO_SUFFIXES for path in files_below(root / name, Passed())):
             place = legible(str(root / name))
             return f" The folder {legible(name)} holds videos: tdd data manifest {place} writes a {MANIFEST}."
+    if any(path.suffix.lower() in VIDEO_SUFFIXES for path in root.iterdir()):
+        return (
+            f" It holds videos itself: tdd data manifest {legible(str(root))} writes a {MANIFEST}; then give the "
+            "folder that it lies in."
+        )
     return ""
 
 

@@ -65,10 +65,12 @@ class FaceSettings:
         check_name(self.detector)
         if self.every < 1:
             raise TddError(f"every is {self.every}; the detector looks at every frame (1) or at fewer (2, 3, ...).")
-        if not (0 <= self.confidence <= 1 and 0 < self.least_found <= 1 and self.longest_gap >= 0):
+        if not self.longest_gap >= 0:  # nan is not
+            raise TddError(f"longest_gap (--longest-gap) is {self.longest_gap}; it is seconds, 0 or more.")
+        if not (0 <= self.confidence <= 1 and 0 < self.least_found <= 1):
             raise TddError(
-                f"confidence {self.confidence}, least_found {self.least_found} and longest_gap {self.longest_gap} must "
-                "be shares between 0 and 1, and seconds from 0 up."
+                f"confidence {self.confidence} and least_found {self.least_found} are shares: between 0 and 1, the "
+                "second above 0."
             )
 
 

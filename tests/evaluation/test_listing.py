@@ -124,6 +124,10 @@ def test_what_is_passed_over_is_counted_and_said(tmp_path, monkeypatch):
 def test_many_kinds_of_files_are_told_in_a_sentence_that_ends_once(tmp_path):
     for ending in ("npy", "txt", "csv", "srt", "md", "log"):
         (tmp_path / f"a.{ending}").write_text("")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/a.npy").write_text("")
+    assert find_videos(tmp_path / "one").notes == ("1 file is no video and was passed over: 1 .npy.",)
+    (tmp_path / "one/a.npy").unlink()
     (said,) = find_videos(tmp_path).notes
     assert said.startswith("6 files are no videos") and said.endswith(" and others.")
 

@@ -310,6 +310,8 @@ def test_a_folder_of_nothing_usable_is_an_error_with_its_table(world, tmp_path, 
     given = ["predict", str(tmp_path), "--checkpoint", str(world[2]), "--landmarks", str(tmp_path / "landmarks")]
     assert main([*given, "--csv", str(tmp_path / "out.csv")]) == 2
     assert "reasons are in" in capsys.readouterr().err and len(pd.read_csv(tmp_path / "out.csv")) == 1
+    with pytest.raises(TddError, match=r"none is no folder; for a folder of videos"):
+        predict_folder(tmp_path, VideoScorer(world[2]), tmp_path / "none")
 
 
 def test_weights_without_a_mean_face_take_one(world, tmp_path, capsys):

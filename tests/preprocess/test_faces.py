@@ -144,6 +144,7 @@ def test_frames_too_small_or_too_long_to_look_at_are_refused(tmp_path, width, he
         ({"detector": "hog"}, "of sfd, blazeface, retinaface, yunet, dlib"),
         ({"every": 0}, "every is 0"),
         ({"least_found": 2.0}, "least_found 2"),
+        ({"longest_gap": float("nan")}, r"^longest_gap \(--longest-gap\) is nan; it is seconds, 0 or more\.$"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(values, sentence):

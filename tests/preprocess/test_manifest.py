@@ -171,6 +171,8 @@ def test_videos_without_a_manifest_are_told_the_way_to_one(tmp_path):
     put_videos(tmp_path, "Own faces/a/1.mp4")
     with pytest.raises(TddError, match=f"The folder Own faces holds videos: tdd data manifest {tmp_path}/Own faces w"):
         read_catalog(tmp_path)
+    with pytest.raises(TddError, match=f"It holds videos itself: tdd data manifest {tmp_path}/Own faces/a writes"):
+        read_catalog(tmp_path / "Own faces/a")
 
 
 def test_a_missing_video_in_other_capitals_is_told_as_that(tmp_path):
