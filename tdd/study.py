@@ -129,24 +129,28 @@ def run_study(
         one sentence for each run that failed; empty when all went well.
 
     Raises:
-        TddError: no store, a store of other crops than the recipe's, runs of other settings in ``runs``, another
-            process that writes there, or fewer devices than the recipe asks for.
+        TddError: no store, a store of other crops than the recipe's or without a method that it names, runs of other
+            settings in ``runs``, another process that writes there, or fewer devices than the recipe asks for.
     """
+    from tdd.evaluation.selection import seen_videos
     from tdd.machine.ranks import from_leader, leads, world
 
     jobs, clips = study_jobs(plan.rows, seeds, recipe), ClipStore(store)
     clips.require(recipe.clip, *SIZES, "frame_rate")
     for job in jobs:
         row = None if job.kind == STAGE1 else job.row  # of a stage 1, several rows may be
-        finished_record(runs / job.run, job.kind, job.row.backbone, job.recipe(recipe), job.seed, clips, row)
+        mine = job.recipe(recipe)
+        finished = finished_record(runs / job.run, job.kind, job.row.backbone, mine, job.seed, clips, row)
+        if not finished and job.kind == STAGE2:
+            seen_videos(clips.index, mine)  # refuses methods that are not there now, not after stage 1
     engine = engine or local_engine(recipe.machine)
     from_leader(check_writable, runs)
     with held_alone(runs, "tdd study") if leads() else nullcontext():
         described = _describe(plan, seeds, recipe, clips, os.path.relpath(runs, folder))
         from_leader(lambda: write_json(folder / STUDY, described | _stated(plan, runs, folder)))
-        finished = from_leader(lambda: [job.run for job in jobs if read_record(runs / job.run)])
+        done = from_leader(lambda: [job.run for job in jobs if read_record(runs / job.run)])
         work = functools.partial(_run_job, store=store, runs=runs, recipe=recipe.to_dict())
-        scheduler = Scheduler(jobs, finished, work, progress or (lambda *_: None), stop_at_failure=world() > 1)
+        scheduler = Scheduler(jobs, done, work, progress or (lambda *_: None), stop_at_failure=world() > 1)
         failures = scheduler.run(workers, engine)
     return [f"{run}: {sentence}" for run, sentence in failures.items()]
 

@@ -198,3 +198,11 @@ def test_a_store_of_other_crops_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(TddError, match=r"prepared with clip\.canvas = 72 and 110 is needed"):
         study(TABLE, tmp_path / "store", tmp_path / "out", load_recipe("demo"))
     assert not (tmp_path / "out").exists()
+
+
+def test_methods_that_are_not_there_are_refused_before_stage_1(tmp_path):
+    store = random_store(tmp_path / "store", faces=1, videos=2)
+    recipe = override(RECIPE, {"stage2.methods": ["FaceSwap", "FaceSwapp"]})
+    with pytest.raises(TddError, match=r"no training fake of FaceSwapp, which stage2.methods names"):
+        study(ROWS, store.folder, tmp_path, recipe)
+    assert not (tmp_path / "stage1").exists()

@@ -21,6 +21,7 @@ from tdd.names import (
     LRW,
     MADE_FROM,
     REALS_OF,
+    SEEN_METHODS,
     SEGMENTS,
 )
 
@@ -169,17 +170,22 @@ def real_class(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
 def seen_videos(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """What stage 2 may train on, of every split: fakes of ``stage2.methods``, and the reals of their data sets.
 
+    A list equal to the paper's may be the default, and a partial download has not all of its methods: those that are
+    there are trained on. Any other list was written by somebody, and each of its names is meant.
+
     Raises:
-        TddError: the table has no fake of these methods.
+        TddError: the table has training fakes of none of these methods, or not of all that such a list names.
     """
-    methods = recipe.stage2.methods
-    fakes = table[table["method"].isin(methods) & (table["label"] == 1)]
-    if fakes.empty:
-        known = sorted(set(table.loc[table["label"] == 1, "method"]))
+    methods, fakes = recipe.stage2.methods, table[table["label"] == 1]
+    known = sorted(set(fakes.loc[fakes["split"] == "train", "method"]))
+    absent = [name for name in methods if name not in known]
+    if len(absent) == len(methods) or (absent and set(methods) != set(SEEN_METHODS)):
         raise TddError(
-            f"The store has no fake of stage2.methods ({', '.join(methods)}); it has: {', '.join(known) or 'none'}. "
-            "Name those to train on, as --set 'stage2.methods=[A, B]'."
+            f"The store has no training fake of {', '.join(absent) or 'any method'}, which stage2.methods names; it "
+            f"has training fakes of: {', '.join(known) or 'none'}. Name those to train on, as "
+            "--set 'stage2.methods=[A, B]'."
         )
+    fakes = fakes[fakes["method"].isin(methods)]
     reals = [real_class(table, str(name)) for name in dict.fromkeys(fakes["dataset"])]
     return table.loc[table.index.isin(pd.concat([fakes, *reals]).index)]
 

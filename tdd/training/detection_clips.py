@@ -96,11 +96,13 @@ def clips_of(
 
 
 def _name_absent(seen: pd.DataFrame, methods: Sequence[str]) -> None:
-    """Say which of the methods to train on have no training video: a name may be misspelled."""
+    """Say which of the paper's methods have no training video: the store is of a part of the data."""
     absent = sorted(set(methods) - set(seen.loc[seen["split"] == "train", "method"]))
     if absent and leads():
         logging.getLogger(__name__).warning(
-            f"No training video is of {', '.join(absent)}, which stage2.methods names; training goes on without."
+            f"No training video is of {', '.join(absent)}, which stage2.methods names; training goes on without. "
+            "Results are not those of the full list: prepare the missing methods, or set stage2.methods to what is "
+            "there."
         )
 
 

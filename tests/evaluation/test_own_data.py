@@ -69,18 +69,36 @@ def test_metrics_are_those_of_faceforensics_under_other_names(folder):
     assert 0 < own["one"]["auc"] < 1 and own["one"]["pairs"] == 6
 
 
-def test_methods_that_the_store_has_not_are_told(folder, caplog):
-    own = renamed(folder)
-    with pytest.raises(TddError, match=r"no fake of stage2.methods \(Deepfakes.*it has: Celeb-DF, FaceShifter, four"):
-        seen_videos(own.index, recipe(THEIRS[1]))
-    training_clips(own, recipe(("one", "too")), 0)
-    assert "No training video is of too" in caplog.text
+@pytest.mark.parametrize("methods", [
+    ("one", "too"),  # a misspelled name beside a right one
+    ("one", "real"), ("one", "Celeb-DF"),  # no method; one without training videos
+    (*THEIRS[1], "one"), (),
+])  # fmt: skip
+def test_a_list_with_a_method_that_has_no_training_fake_is_refused(folder, methods):
+    index = renamed(folder).index
+    there = "FaceShifter, four, one, three, two"
+    absent = ", ".join(name for name in methods if name != "one") or "any method"
+    said = rf"^The store has no training fake of {absent}, which stage2.methods names; it has .* of: {there}\. Name"
+    with pytest.raises(TddError, match=said):
+        seen_videos(index, recipe(methods))
+
+
+def test_the_papers_methods_may_be_there_in_part_and_that_is_told(folder, caplog):
+    store, half = ClipStore(folder), THEIRS[1][:2]
+    store.index = store.index[~store.index["method"].isin(THEIRS[1][2:])].reset_index(drop=True)
+    clips = training_clips(store, recipe(THEIRS[1]), 0)
+    assert caplog.text.count("No training video is of Face2Face, NeuralTextures, which stage2.methods names") == 1
+    assert clips.clips == training_clips(store, recipe(half), 0).clips
+    store.index = store.index[~store.index["method"].isin(half)].reset_index(drop=True)
+    with pytest.raises(TddError, match=r"no training fake of Deepfakes, .*, NeuralTextures, .* of: FaceShifter"):
+        training_clips(store, recipe(THEIRS[1]), 0)
 
 
 def test_the_reals_are_those_of_the_data_sets_of_the_methods(folder):
-    seen = seen_videos(renamed(folder).index, recipe(("Celeb-DF", "two")))
+    index = renamed(folder).index.assign(split="train")
+    seen = seen_videos(index, recipe(("Celeb-DF", "two")))
     assert set(seen["method"]) == {"real", "Celeb-DF", "two"} and set(seen["dataset"]) == {OWN[0], "Celeb-DF-v2"}
-    assert set(seen_videos(renamed(folder).index, recipe(("Celeb-DF",)))["dataset"]) == {"Celeb-DF-v2"}
+    assert set(seen_videos(index, recipe(("Celeb-DF",)))["dataset"]) == {"Celeb-DF-v2"}
 
 
 def test_a_real_that_is_named_wins_over_the_identities():
