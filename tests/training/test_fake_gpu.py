@@ -32,12 +32,10 @@ from tdd.data.augment import normalise, views
 from tdd.data.clips import EpochBatches, PretrainingClips, ScoredClips, in_order, loader
 from tdd.data.loading import _moved
 from tdd.detect import Detection, training_clips
-from tdd.errors import TddError
 from tdd.evaluation.evaluate import evaluation_clips, score_clips
 from tdd.models import BACKBONES
 from tdd.pretrain import Pretraining
 from tdd.records.rows import Row
-from tdd.training.devices import make_fabric
 from tdd.weights import checkpoints
 from tdd.weights.checkpoints import Weights
 from tests.stores import random_store
@@ -262,12 +260,3 @@ def test_constants_that_scoring_kept_serve_training_too():
     weight = torch.ones(1, requires_grad=True)
     (normalise(video).mean() * weight + log_mel(torch.zeros(1, 640)).mean() * weight).sum().backward()
     assert weight.grad is not None
-
-
-def test_a_mac_computes_on_its_cpu_and_a_missing_gpu_is_told(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    machine = load_recipe("paper").machine
-    assert machine.accelerator == "auto" and make_fabric(machine).device.type == "cpu"
-    with pytest.raises(TddError, match=r"^machine\.accelerator is 'gpu', and torch finds no CUDA GPU here; [^\n]*$"):
-        make_fabric(load_recipe("gpu").machine)
