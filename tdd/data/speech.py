@@ -131,20 +131,22 @@ def talking_faces(index: pd.DataFrame, datasets: Sequence[str], split: str) -> p
         split: of the videos.
 
     Raises:
-        TddError: the store lacks one of the data sets, or does not say where people speak in its videos.
+        TddError: the store has no such video of one of the data sets (outside training: of all of them), or does not
+            say where people speak in its videos.
     """
-    absent = [name for name in datasets if name not in set(index["dataset"])]
-    if absent and (list(datasets) != [LRW]):
-        known = sorted(set(index.loc[index["audio"] & (index["label"] == 0), "dataset"]))
+    heard = index[index["audio"] & (index["label"] == 0) & (index["split"] == split)]
+    known = sorted(set(heard["dataset"]))
+    absent = [name for name in datasets if name not in known]
+    if len(absent) == len(datasets) or (absent and split == "train"):
         raise TddError(
-            f"The store has no video of {', '.join(absent)}, which stage1.datasets names; real videos with sound are "
-            f"of: {', '.join(known) or 'none'}."
+            f"The store has no real video with sound in split {split} of {', '.join(absent) or 'any data set'}, which "
+            f"stage1.datasets names; it has such videos of: {', '.join(known) or 'none'}. Name those to hear, as "
+            "--set 'stage1.datasets=[A, B]'."
         )
-    heard = index[index["audio"] & index["dataset"].isin(datasets) & (index["split"] == split)]
+    heard = heard[heard["dataset"].isin(datasets)]
     cut, whole = heard[heard["dataset"] == LRW], heard[heard["dataset"] != LRW]
     if whole.empty:
         return cut.assign(**{START: ANYWHERE})
-    whole = whole[whole["label"] == 0]
     if SPEECH not in whole or whole[SPEECH].isna().any():
         raise TddError(
             "The store does not say where people speak in the videos of "

@@ -109,9 +109,28 @@ def test_fewer_pieces_are_spread_over_the_videos(store):
     assert spread_words(faces, 8)["video_id"].nunique() == 8 and len(spread_words(faces, 0)) == 15
 
 
-def test_data_sets_that_are_not_there_or_not_measured_are_told(store):
-    with pytest.raises(TddError, match=r"no video of Vox, which stage1.datasets names; real videos .* of: Faces"):
-        talking_faces(store.index, ("Faces", "Vox"), "train")
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize(("datasets", "absent"), [(("LRW",), "LRW"), (("Faces", "Vox"), "Vox"), ((), "any data set")])
+def test_what_is_not_heard_is_told_with_the_setting_and_what_there_is(store, datasets, absent, split):
+    """Of the default too: who has no LRW has to learn that there is a setting."""
+    said = (
+        rf"^The store has no real video with sound in split {split} of {absent}, which stage1\.datasets names; "
+        r"it has such videos of: Faces\. Name those to hear, as --set 'stage1\.datasets=\[A, B\]'\.$"
+    )
+    if split == "val" and "Faces" in datasets:  # validation need not be of every data set
+        assert set(talking_faces(store.index, datasets, split)["dataset"]) == {"Faces"}
+        return
+    with pytest.raises(TddError, match=said):
+        talking_faces(store.index, datasets, split)
+
+
+def test_a_data_set_without_sound_is_not_one_that_is_heard(store):
+    mute = store.index.assign(audio=False)
+    with pytest.raises(TddError, match=r"of Faces, which stage1\.datasets names; it has such videos of: none"):
+        talking_faces(mute, ("Faces",), "train")
+
+
+def test_where_people_speak_has_to_be_known(store):
     with pytest.raises(TddError, match="does not say where people speak in the videos of Faces"):
         talking_faces(store.index.drop(columns="speech"), ("Faces",), "train")
 
