@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from tdd.records.rows import Row
 
 BESIDE_RECIPE = ("ssl_weight", "from_stage1")
 """What a row says of itself that changes a result and that no recipe holds."""
+
+NAMED = 3
+"""Settings that are named where a run has others."""
 
 
 def finished_record(
@@ -45,7 +49,7 @@ def finished_record(
     elif differing:
         what = f"{differing} = {kept[differing]!r}, not {wanted[differing]!r}"
     elif present.read_by(kind, backbone) != recipe.read_by(kind, backbone):
-        what = "other settings"
+        what = f"other settings ({other_settings(present.read_by(kind, backbone), recipe.read_by(kind, backbone))})"
     elif record.get("seed") != seed:
         what = f"seed = {record.get('seed')}, not {seed}"
     elif data.get("fingerprint") != store.fingerprint:
@@ -55,3 +59,24 @@ def finished_record(
     if what:
         raise TddError(f"{run} is a finished run with {what}; choose another folder or delete that one.")
     return record
+
+
+def other_settings(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The first settings in which two nested mappings differ, by dotted path, with both values."""
+    one, other = dict(flat(present)), dict(flat(wanted))
+
+    def value(settings: Mapping[str, Any], path: str) -> str:
+        return repr(settings[path]) if path in settings else "unset"
+
+    paths = [path for path in one | other if (path in one, one.get(path)) != (path in other, other.get(path))]
+    said = [f"{path} = {value(one, path)}, not {value(other, path)}" for path in paths[:NAMED]]
+    return "; ".join(said) + (f"; and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting of a nested mapping, by dotted name."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

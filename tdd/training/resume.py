@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import nn
 from tdd.data.store import LABELS
 from tdd.errors import TddError
 from tdd.machine.files import whole_file
+from tdd.training.finished import flat
 
 RESUME = "resume.ckpt"
 
@@ -33,15 +34,7 @@ class Identity:
 def identity_of(module: nn.Module, settings: Mapping[str, Any]) -> Identity:
     """The identity of a run that trains ``module``, still untrained; nested ``settings`` get dotted names."""
     weights = {name: parameter.flatten()[0].item() for name, parameter in module.named_parameters()}
-    return Identity(dict(_flat(settings)), weights)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return Identity(dict(flat(settings)), weights)
 
 
 def save_point(path: Path, identity: Identity, values: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from tdd.detect import detect, rescore
 from tdd.errors import TddError
 from tdd.pretrain import pretrain
 from tdd.records.plans import TABLE
+from tdd.training.finished import other_settings
 from tests.stores import random_store
 
 TINY = override(load_recipe("tiny"), {"stage1.epochs": 2, "stage2.epochs": 2})
@@ -39,8 +40,11 @@ def other_labels(store):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"recipe": override(TINY, {"noise.flip": 0.1})}, "with other settings"),
-        ({"recipe": override(TINY, {"stage1.centre_targets": "both"})}, "with other settings"),
+        ({"recipe": override(TINY, {"noise.flip": 0.1})}, r"with other settings \(noise\.flip = 0\.5, not 0\.1\)"),
+        (
+            {"recipe": override(TINY, {"stage1.centre_targets": "both"})},
+            r"with other settings \(stage1\.centre_targets = 'none', not 'both'\)",
+        ),
         ({"seed": 1}, "with seed = 0, not 1"),
         ({"run": "two"}, r"with another purpose \(stage2\)"),
         ({"backbone": "cnn_lstm"}, "with backbone = 'cnn_gru_attention', not 'cnn_lstm'"),
@@ -55,7 +59,7 @@ def test_another_stage_1_is_not_taken_for_the_one_that_is_asked_for(store, runs,
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"recipe": override(TINY, {"stage2.epochs": 3})}, "with other settings"),
+        ({"recipe": override(TINY, {"stage2.epochs": 3})}, r"with other settings \(stage2\.epochs = 2, not 3\)"),
         ({"row": ROWS["ssl_0.5"]}, r"with ssl_weight = 0\.3, not 0\.5"),
         ({"seed": 1}, "with seed = 0, not 1"),
         ({"run": "again"}, r"with another purpose \(evaluation\)"),
@@ -65,6 +69,18 @@ def test_another_stage_2_is_not_taken_for_the_one_that_is_asked_for(store, runs,
     asked = {"row": ROWS["ssl_0.3"], "recipe": TINY, "seed": 0, "run": "two"} | change
     with pytest.raises(TddError, match=f"is a finished run {said}"):
         detect(store, asked["row"], asked["recipe"], runs / asked["run"], runs / "one", asked["seed"])
+
+
+def test_the_first_of_many_other_settings_are_named_and_the_rest_counted():
+    changes = {"noise.flip": 0.1, "stage1.datasets": ["Own", "LRW"], "model.audio": {"width": 4}, "stage2.epochs": 9}
+    one, other = (recipe.read_by("stage2", "csn") for recipe in (TINY, override(TINY, changes)))
+    layers = TINY.model.audio["layers"]
+    assert other_settings(one, other) == (
+        f"noise.flip = 0.5, not 0.1; model.audio.layers = {layers}, not unset; "
+        "stage1.datasets = ('LRW',), not ('Own', 'LRW'); and 1 more"
+    )
+    assert other_settings(one, one) == ""
+    assert other_settings({"a": {"b": 1.0}}, {"a": {"b": 1}, "c": None}) == "c = unset, not None"
 
 
 def test_other_clips_or_labels_are_not_those_of_the_run(store, runs, tmp_path):
