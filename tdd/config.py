@@ -49,12 +49,20 @@ TIMESTAMPS = "timestamps"
 RELABELLED = "relabelled"
 
 
-def setting(default: Any, origin: str, meaning: str, least: float | None = None, most: float = math.inf) -> Any:
+def setting(
+    default: Any,
+    origin: str,
+    meaning: str,
+    least: float | None = None,
+    most: float = math.inf,
+    words: tuple[str, ...] = (),
+) -> Any:
     """A field of a recipe: its default, where that comes from, and what it means, with its unit.
 
-    A number is never below ``least`` nor above ``most``; every number says so, and a word or a switch does not.
+    A number is never below ``least`` nor above ``most``, and a word is one of ``words``. Every number and every word
+    says so; a switch does not, nor does a list of names that the data has.
     """
-    said = {"origin": origin, "meaning": meaning} | ({} if least is None else {"range": (least, most)})
+    said = {"origin": origin, "meaning": meaning, "words": words} | ({} if least is None else {"range": (least, most)})
     return field(default_factory=lambda: copy.copy(default), metadata=said)
 
 
@@ -76,6 +84,7 @@ class ClipConfig:
         OURS,
         "How a video of another rate becomes 25 fps: timestamps (the nearest frame in time) or relabelled (every frame "
         "counts as 1/25 s, as RealForensics does it).",
+        words=(TIMESTAMPS, RELABELLED),
     )
 
 
@@ -151,6 +160,7 @@ class Stage1Config:
         NONE, OURS,
         "What is taken out of the targets in training: none, position (their mean over clips at each frame) or both "
         "(that, and each clip's own mean over time). The means are over the clips of one forward pass.",
+        words=(NONE, POSITION, BOTH),
     )  # fmt: skip
     validation_clips: int = setting(
         1_000, OURS,
@@ -191,20 +201,24 @@ class Stage2Config:
         NONE, OURS,
         "Whether each fake comes with the real video that it was made from: none, batch (both in one batch, each drawn "
         "for itself) or draws (and both shown alike: same frames, crop, flip and noise).",
+        words=(NONE, IN_BATCH, BY_DRAWS),
     )  # fmt: skip
     projector: str = setting(
         NEW, REALFORENSICS,
         "How the auxiliary projector begins: new (drawn) or stage1 (the stage-1 student's); the predictor is new.",
+        words=(NEW, FROM_STAGE1),
     )  # fmt: skip
     teacher_statistics: str = setting(
         BATCH, REALFORENSICS,
         "What the frozen teacher's batch norm normalises by: batch (the real clips that pass together) or running "
         "(the averages that stage 1 left).",
+        words=(BATCH, RUNNING),
     )  # fmt: skip
     centre_targets: str = setting(
         NONE, OURS,
         "What is taken out of the auxiliary targets, as in stage 1; the teacher is frozen, so its mean at each frame "
         "is computed once, over training reals.",
+        words=(NONE, POSITION, BOTH),
     )  # fmt: skip
     validation_videos: int = setting(
         350, OURS,
@@ -298,7 +312,6 @@ EVALUATION_FINDINGS = ("drop_last_clips", "short_celeb_list")
 
 
 TENSORBOARD, WANDB = "tensorboard", "wandb"
-LOGGERS = (TENSORBOARD, WANDB)
 
 
 @dataclass(frozen=True)
@@ -309,10 +322,12 @@ class MachineConfig:
         "auto", OURS,
         "Where networks compute: ``auto`` (on a CUDA GPU where there is one, else on the CPU), ``cpu``, or ``gpu`` "
         "(``cuda`` is the same), which is refused where there is none.",
+        words=("auto", "cpu", "gpu", "cuda"),
     )  # fmt: skip
     precision: str = setting(
         "32-true", OURS,
         "Lightning precision: ``32-true``, ``bf16-mixed``, on a GPU ``16-mixed``, or ``64-true``.",
+        words=("32-true", "bf16-mixed", "16-mixed", "64-true"),
     )  # fmt: skip
     devices: int = setting(
         1, OURS,
@@ -327,6 +342,7 @@ class MachineConfig:
         (), OURS,
         "What is told of each epoch beside the run's history.csv: ``tensorboard``, ``wandb`` (Weights & Biases), "
         "extras of the package with the same names.",
+        words=(TENSORBOARD, WANDB),
     )  # fmt: skip
 
 
@@ -342,18 +358,6 @@ _NOT_READ = {
     TRIVIAL: ("name", "machine", "model", "noise", "stage1"),
 }  # fmt: skip
 """Sections and settings, by dotted path, that the result of each kind of run does not depend on."""
-
-_CHOICES = {
-    "clip.frame_rate": (TIMESTAMPS, RELABELLED),
-    "stage1.centre_targets": (NONE, POSITION, BOTH),
-    "stage2.centre_targets": (NONE, POSITION, BOTH),
-    "stage2.pairs": (NONE, IN_BATCH, BY_DRAWS),
-    "stage2.projector": (NEW, FROM_STAGE1),
-    "stage2.teacher_statistics": (BATCH, RUNNING),
-    "machine.accelerator": ("auto", "cpu", "gpu", "cuda"),
-    "machine.precision": ("32-true", "bf16-mixed", "16-mixed", "64-true"),
-}
-"""What the settings that are words may be."""
 
 
 @dataclass(frozen=True)
@@ -372,7 +376,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Reject conflicts where they are stated, not hours later."""
-        for rules in (_ranges, _clip_rules, _stage_rules, _pair_rules, _ending_rules, _device_rules, _word_rules):
+        for rules in (_precision_rules, _values, _clip_rules, _stage_rules, _pair_rules, _ending_rules, _device_rules):
             for holds, rule in rules(self):
                 if not holds:
                     raise TddError(f"Recipe '{self.name}': {rule}; correct the recipe.")
@@ -411,16 +415,25 @@ Rules = Iterator[tuple[bool, str]]
 """What must hold, and the sentence where it does not. Later ones may rest on earlier ones."""
 
 
-def _ranges(section: Any, where: str = "") -> Rules:
-    """Every number within its range; none is infinite or no number."""
+def _precision_rules(recipe: Recipe) -> Rules:
+    precision = recipe.machine.precision
+    why = "in which the teachers' small moves are lost; bf16-mixed and 16-mixed keep weights in single precision"
+    yield precision not in ("bf16-true", "16-true"), f"machine.precision is '{precision}', {why}"
+
+
+def _values(section: Any, where: str = "") -> Rules:
+    """Every number within its range, none infinite or no number; every word one that the setting knows."""
     for known in fields(section):
         value, path = getattr(section, known.name), f"{where}{known.name}"
         if dataclasses.is_dataclass(value):
-            yield from _ranges(value, f"{path}.")
+            yield from _values(value, f"{path}.")
         elif "range" in known.metadata:
             least, most = known.metadata["range"]
             reach = f"is {least:g} or more" if math.isinf(most) else f"lies from {least:g} to {most:g}"
             yield math.isfinite(value) and least <= value <= most, f"{path} {reach}, not {value:g}"
+        elif words := known.metadata.get("words"):
+            for word in [value] if isinstance(value, str) else value:
+                yield word in words, f"{path} is {' or '.join(words)}, not {word!r}"
 
 
 def _clip_rules(recipe: Recipe) -> Rules:
@@ -480,24 +493,10 @@ def _device_rules(recipe: Recipe) -> Rules:
     yield stage2.joined % stage2.micro_batches == 0, "stage2.micro_batches must divide the stage-1 clips of a batch"
 
 
-def _word_rules(recipe: Recipe) -> Rules:
-    precision = recipe.machine.precision
-    yield (
-        precision not in ("bf16-true", "16-true"),
-        f"machine.precision is '{precision}', in which the teachers' small moves round to nothing; bf16-mixed and "
-        "16-mixed keep weights in single precision",
-    )
-    for path, known in _CHOICES.items():
-        section, name = path.split(".")
-        value = getattr(getattr(recipe, section), name)
-        yield value in known, f"{path} is {' or '.join(known)}, not '{value}'"
-    for name in recipe.machine.loggers:
-        yield name in LOGGERS, f"machine.loggers are {' and '.join(LOGGERS)}, not '{name}'"
-
-
 def choices(path: str) -> tuple[str, ...]:
     """What a setting that is a word may be; ``path`` is dotted, as ``stage1.centre_targets``."""
-    return _CHOICES[path]
+    section, name = path.split(".")
+    return tuple(next(known.metadata["words"] for known in fields(getattr(Recipe(), section)) if known.name == name))
 
 
 def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:

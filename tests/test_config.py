@@ -14,6 +14,7 @@ from tdd.config import (
     STAGE2,
     OptimiserConfig,
     Recipe,
+    choices,
     load_recipe,
     override,
     recipe_from_dict,
@@ -105,6 +106,27 @@ def test_no_number_is_below_what_it_can_be_or_no_number(path, default):
     for value in wrong:
         with pytest.raises(TddError, match=rf"Recipe 'paper': {re.escape(path)} (is|lies from) .*, not "):
             override(Recipe(), {path: value})
+
+
+def words(section, where=""):
+    """Path and default of every word of a recipe, and of every list of words but those that the data names."""
+    for field in dataclasses.fields(section):
+        value, path = getattr(section, field.name), f"{where}{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from words(value, f"{path}.")
+        elif type(value) in (str, tuple) and path not in ("name", "stage1.datasets", "stage2.methods"):
+            yield path, value
+
+
+@pytest.mark.parametrize(("path", "default"), list(words(Recipe())))
+def test_no_word_is_one_that_the_setting_does_not_know(path, default):
+    """A misspelled word would be passed over, or be told of after hours."""
+    known = choices(path)
+    assert len(known) > 1 and (default in known if isinstance(default, str) else set(default) <= set(known))
+    for word in ("auot", "", known[0].upper()):
+        said = rf"^Recipe 'paper': {re.escape(path)} is {' or '.join(known)}, not '{word}'; correct the recipe"
+        with pytest.raises(TddError, match=said):
+            override(Recipe(), {path: word if isinstance(default, str) else [known[0], word]})
 
 
 @pytest.mark.parametrize(

@@ -156,5 +156,5 @@ def test_a_run_begun_anew_is_another_one_at_weights_and_biases(tmp_path, monkeyp
 def test_loggers_are_set_on_the_command_line_and_others_are_refused():
     recipe = load_recipe("tiny", ["machine.loggers=[tensorboard, wandb]"])
     assert recipe.machine.loggers == ("tensorboard", "wandb") and recipe.name == "tiny"
-    with pytest.raises(TddError, match=r"machine\.loggers are tensorboard and wandb, not 'csv'"):
+    with pytest.raises(TddError, match=r"machine\.loggers is tensorboard or wandb, not 'csv'"):
         load_recipe("tiny", ["machine.loggers=[csv]"])
