@@ -47,6 +47,7 @@ BASE = "base"
 
 TIMESTAMPS = "timestamps"
 RELABELLED = "relabelled"
+TENSORBOARD, WANDB = "tensorboard", "wandb"
 
 
 def setting(
@@ -309,9 +310,6 @@ class FindingsConfig:
 STAGE1_FINDINGS = ("channels_as_time", "full_lrw_schedule")
 EVALUATION_FINDINGS = ("drop_last_clips", "short_celeb_list")
 """The findings that stage 1 depends on, and those that change nothing but which clips are scored."""
-
-
-TENSORBOARD, WANDB = "tensorboard", "wandb"
 
 
 @dataclass(frozen=True)
@@ -622,15 +620,18 @@ def _build(cls: type, values: Any, where: str) -> Any:
     return cls(**built)
 
 
+_IS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list", dict: "a mapping"}
+
+
 def _cast(default: Any, value: Any, where: str) -> Any:
     """Accept ``value`` only when it has the kind of ``default`` (an int may stand for a float, a list for a tuple)."""
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         kinds = {type(item) for item in default}
         if kinds and not {type(item) for item in value} <= kinds:
-            raise TddError(f"{where} must hold {' and '.join(sorted(kind.__name__ for kind in kinds))}, not {value!r}.")
+            raise TddError(f"{where} must hold {' and '.join(sorted(map(_IS.__getitem__, kinds)))}, not {value!r}.")
         return tuple(value)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
-        raise TddError(f"{where} must be {type(default).__name__}, not {value!r}.")
+        raise TddError(f"{where} must be {_IS[type(default)]}, not {value!r}.")
     return value

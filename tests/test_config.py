@@ -67,8 +67,8 @@ def test_every_field_is_read_somewhere_outside_the_configuration():
     [
         ({"stage3": {}}, "no setting 'stage3'"),
         ({"stage1": {"batchsize": 3}}, "no setting 'batchsize'"),
-        ({"stage1": {"batch_size": "many"}}, "recipe.stage1.batch_size must be int"),
-        ({"noise": {"flip": True}}, "recipe.noise.flip must be float"),
+        ({"stage1": {"batch_size": "many"}}, "recipe.stage1.batch_size must be a whole number, not 'many'"),
+        ({"noise": {"flip": True}}, "recipe.noise.flip must be a number, not True"),
         ({"clip": {"view_crop": 200}}, "view_crop <= crop"),
         ({"noise": {"flip": 1.5}}, r"noise\.flip lies from 0 to 1, not 1\.5"),
         ({"stage2": {"labelled_share": 2.0}}, r"stage2\.labelled_share lies from 0 to 1, not 2"),
@@ -82,6 +82,11 @@ def test_every_field_is_read_somewhere_outside_the_configuration():
         ({"stage1": {"ema_base": 0.1}}, "EMA momentum"),
         ({"stage2": {"batch_size": 1}}, "batch norm"),
         ({"stage1": 3}, "must be a mapping"),
+        ({"stage2": {"methods": "Deepfakes"}}, r"recipe\.stage2\.methods must be a list, not 'Deepfakes'"),
+        ({"stage2": {"methods": ["Deepfakes", 3]}}, r"recipe\.stage2\.methods must hold text, not "),
+        ({"stage1": {"audio": 1}}, r"recipe\.stage1\.audio must be true or false, not 1"),
+        ({"clip": {"frame_rate": 25}}, r"recipe\.clip\.frame_rate must be text, not 25"),
+        ({"model": {"audio": [4]}}, r"recipe\.model\.audio must be a mapping, not \[4\]"),
     ],
 )
 def test_wrong_recipes_are_refused_in_one_sentence(values, sentence):
@@ -197,7 +202,7 @@ def test_settings_change_a_recipe_and_its_name_unless_they_are_the_machines():
         ("machine.workers", "sets nothing; write a setting and its value"),
         ("=3", "sets nothing"),
         ("machine.worker=3", "has no setting 'worker'; its settings are: accelerator"),
-        ("machine.workers=many", "workers must be int, not 'many'"),
+        ("machine.workers=many", "workers must be a whole number, not 'many'"),
         ("stage1.epochs.first=3", "'epochs' is a value"),
         ("stage1.epochs=1", "warmup_epochs must be below"),
         ("stage2.methods=[", "is not valid YAML"),

@@ -147,7 +147,7 @@ def test_few_labels_differ_from_the_whole_in_nothing_else():
     [
         ({"stage1.clip": 5}, "no setting 'clip'"),
         ({"stage1.clips.x": 5}, "'clips' is a value"),
-        ({"stage1.clips": "a"}, "int"),
+        ({"stage1.clips": "a"}, "a whole number"),
     ],
 )
 def test_overrides_that_no_setting_has_are_refused(changes, words):
