@@ -38,7 +38,7 @@ from tdd.machine.ranks import from_leader, join, losses_told, my_share, world
 from tdd.models import Prober
 from tdd.models.build import Branch, audio_network, build_predictor, video_backbone
 from tdd.records.record import Check, Clock, Record, machine_of, read_record
-from tdd.training.collapse import GROUP, CollapseWatch
+from tdd.training.collapse import GROUP, CollapseWatch, retrieval_chance
 from tdd.training.devices import on_all_devices
 from tdd.training.finished import finished_record
 from tdd.training.loop import Report, Stage, adamp, constant, fit, warmup_cosine
@@ -58,10 +58,11 @@ class Pretraining(Stage):
 
     watch: CollapseWatch
 
-    def __init__(self, backbone: str, recipe: Recipe, words: int, steps_per_epoch: int) -> None:
+    def __init__(self, backbone: str, recipe: Recipe, words: int, steps_per_epoch: int, looked_at: int = GROUP) -> None:
         """Build students, their predictors, teachers as copies of the students, and the prober over ``words`` words.
 
-        Without audio the audio networks are not built, and without words no prober.
+        ``looked_at`` is the number of validation clips: what the collapse watch takes for chance goes by it. Without
+        audio the audio networks are not built, and without words no prober.
         """
         super().__init__({
             "backbone": backbone, "words": words, "steps_per_epoch": steps_per_epoch,
@@ -77,7 +78,7 @@ class Pretraining(Stage):
         for teacher in filter(None, (self.video_teacher, self.audio_teacher)):
             teacher.requires_grad_(False)
         self.prober = Prober(self.video.backbone.out_channels, words) if words else None
-        self.watch = CollapseWatch(words)
+        self.watch = CollapseWatch(words, looked_at)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         """Both predictions, both targets, and the sum of their losses; the prober learns beside them."""
@@ -166,10 +167,10 @@ def word_loss(logits: Tensor, word: Tensor) -> Tensor:
 
 
 def _retrieval_check(backbone: str, metrics: dict[str, float], clips: int, audio: bool) -> dict[str, Any]:
-    group, found = min(GROUP, clips), metrics["retrieval"]
+    chance, found, right = retrieval_chance(clips), metrics["retrieval"], "audio" if audio else "teacher view"
     sentence = (
-        f"stage 1 of {backbone}: among {group} clips the right {'audio' if audio else 'teacher view'} is found for "
-        f"{found:.1%} of the videos (chance {1 / group:.0%}, target {RETRIEVAL_TARGET:.0%})."
+        f"stage 1 of {backbone}: among {1 / chance:.0f} clips the right {right} is found for {found:.1%} of the videos "
+        f"(chance {chance:.0%}, target {RETRIEVAL_TARGET:.0%})."
     )
     return Check("stage-1 clip retrieval", found, RETRIEVAL_TARGET, sentence).to_dict()
 
@@ -222,7 +223,7 @@ def pretrain(
     checked = PretrainingClips(store, looked_at, recipe, train=False, words=clips.words, raw=raw)
     batches = EpochBatches(len(clips), recipe.stage1.batch_size, seed, recipe.stage1.micro_batches)
     torch.manual_seed(seed)
-    stage = Pretraining(backbone, recipe, len(clips.words), batches.steps)
+    stage = Pretraining(backbone, recipe, len(clips.words), batches.steps, len(checked))
     part = recipe.stage1.batch_size // recipe.stage1.micro_batches // world()  # what memory holds in training
     validation = loader(checked, my_share(fixed_batches(len(checked), part)), recipe)
     fit(stage, loader(clips, batches, recipe), validation, recipe.stage1, recipe, run, report)

@@ -18,7 +18,7 @@ History = Sequence[Mapping[str, float]]
 """One dictionary an epoch: its number, and what was measured."""
 
 GROUP = 32
-"""Clips among which a clip is to be found; chance is 1 / 32."""
+"""Clips among which a clip is to be found, where there are as many; for chance see :func:`retrieval_chance`."""
 
 SPREAD_FLOOR = 0.3
 """Spread of the targets at and below which two clips' targets point almost the same way: the mean cosine between
@@ -39,9 +39,9 @@ modalities have agreed to count frames. Runs of the demo that find clips stay be
 class CollapseWatch:
     """Gathers what stage 1 makes of the validation clips, and says after each epoch what that means."""
 
-    def __init__(self, words: int) -> None:
-        """Watch a stage 1 whose prober tells ``words`` words apart."""
-        self.words = words
+    def __init__(self, words: int, clips: int = GROUP) -> None:
+        """Watch a stage 1 whose prober tells ``words`` words apart, by ``clips`` validation clips."""
+        self.words, self.clips = words, clips
         self._parts: list[dict[str, Tensor]] = []
 
     def update(self, prediction: Tensor, target: Tensor, video_target: Tensor, named: Tensor, word: Tensor) -> None:
@@ -76,7 +76,7 @@ class CollapseWatch:
 
     def warnings(self, history: History) -> list[str]:
         """All that :func:`collapse_warnings` has to say of ``history``."""
-        return collapse_warnings(history, self.words)
+        return collapse_warnings(history, self.words, self.clips)
 
     def new_warnings(self, history: History) -> list[str]:
         """What its last epoch is the first to show."""
@@ -118,6 +118,11 @@ def clip_retrieval(prediction: Tensor, target: Tensor, group: int = GROUP) -> fl
     return hits / len(a)
 
 
+def retrieval_chance(clips: int, group: int = GROUP) -> float:
+    """What :func:`clip_retrieval` is of ``clips`` clips by chance: each of its groups finds one."""
+    return max(1, clips // group) / max(1, clips)
+
+
 def frame_retrieval(prediction: Tensor, target: Tensor) -> float:
     """Share of frames whose prediction is nearest, among the frames of its own clip, to the frame's own target.
 
@@ -154,23 +159,25 @@ def variance_split(target: Tensor) -> dict[str, float]:
     }  # fmt: skip
 
 
-def collapse_warnings(history: History, words: int) -> list[str]:
+def collapse_warnings(history: History, words: int, clips: int = GROUP) -> list[str]:
     """What the collapse watch of stage 1 has to say: a sentence for each thing that fell, and one for frames counted.
 
     Each comes once, for the first epoch that showed it.
 
     The sentences about the first epochs stay the first when epochs are added. An epoch without validation is passed
-    over. Fewer than GROUP clips make chance higher than is reckoned with here, so that warnings come later.
+    over.
 
     Args:
         history: one dictionary an epoch: ``epoch`` (from 0), and where known ``target_std``, ``retrieval``,
             ``position_share``, ``prober``.
         words: that the prober tells apart; 0 where there is none.
+        clips: that are looked at, by which chance goes.
     """
+    chance = retrieval_chance(clips)
     found = [
         _spread_warning(history),
-        _fall_warning(history, "retrieval", "clip retrieval", 1 / GROUP),
-        _counting_warning(history),
+        _fall_warning(history, "retrieval", "clip retrieval", chance),
+        _counting_warning(history, chance),
         _fall_warning(history, "prober", "the word prober's accuracy", 1 / max(1, words)),
     ]
     return [sentence for _, sentence in sorted((at for at in found if at), key=lambda at: at[0])]
@@ -203,14 +210,15 @@ def _fall_warning(history: History, key: str, name: str, chance: float) -> tuple
     return None
 
 
-def _counting_warning(history: History) -> tuple[float, str] | None:
+def _counting_warning(history: History, chance: float) -> tuple[float, str] | None:
     """The epoch, and the sentence, of the first targets that say where in the clip a frame is and not which clip."""
     for entry in history:
         share, retrieval = entry.get("position_share", 0.0), entry.get("retrieval", 1.0)
-        if share > COUNTING and retrieval - 1 / GROUP < WELL_ABOVE / 2:
+        # Of a single clip, position is all there is.
+        if share > COUNTING and retrieval - chance < WELL_ABOVE / 2 and chance < 1:
             return entry["epoch"], (
                 f"Stage 1 may be counting frames: after epoch {entry['epoch'] + 1:.0f} the position in the clip "
                 f"explains {share:.0%} of the targets' variance, and clip retrieval is {retrieval:.0%} "
-                f"(chance {1 / GROUP:.1%})."
+                f"(chance {chance:.1%})."
             )
     return None

@@ -7,6 +7,7 @@ from tdd.training.collapse import (
     collapse_warnings,
     feature_spread,
     frame_retrieval,
+    retrieval_chance,
     variance_split,
 )
 
@@ -29,6 +30,27 @@ def test_a_wrong_order_is_never_right(clips):
     a = torch.randn(clips, 16, 5, generator=torch.Generator().manual_seed(0))
     assert clip_retrieval(a, a) == 1
     assert clip_retrieval(a, a.roll(1, 0)) == 0
+
+
+@pytest.mark.parametrize(("clips", "chance"), [(1, 1), (4, 1 / 4), (32, 1 / 32), (40, 1 / 40), (100, 3 / 100)])
+def test_chance_is_what_retrieval_finds_without_knowing(clips, chance):
+    """The last group takes the clips that are left over: 40 are compared with one another, and 36 of 100."""
+    rng = torch.Generator().manual_seed(0)
+    draws = range(4000 // clips)
+    found = [clip_retrieval(*torch.randn(2, clips, 4, 1, generator=rng).unbind()) for _ in draws]
+    assert retrieval_chance(clips) == pytest.approx(chance)
+    assert sum(found) / len(found) == pytest.approx(chance, abs=0.025)
+
+
+@pytest.mark.parametrize(
+    ("clips", "said"), [(4, "(chance 25.0%)"), (2, "(chance 50.0%)"), (1, None), (40, None), (320, None)]
+)
+def test_the_watch_goes_by_the_chance_of_the_clips_that_it_looks_at(clips, said):
+    found = collapse_warnings(history(retrieval=[0.25, 0.25], position_share=[0.3, 0.9]), 60, clips)
+    assert bool(found) == (said is not None) and all(said in sentence for sentence in found)
+    assert CollapseWatch(60, clips).warnings(history(retrieval=[0.25, 0.25], position_share=[0.3, 0.9])) == found
+    fallen = collapse_warnings(history(retrieval=[0.9, 0.3]), 60, clips)
+    assert bool(fallen) == (clips > 1) and all(f"(chance {100 / clips:.1f}%)" in one for one in fallen if clips < 64)
 
 
 def test_frame_retrieval_needs_features_that_follow_time():
