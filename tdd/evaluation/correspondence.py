@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tdd.config import Recipe
-from tdd.models import AudioResNet
-from tdd.models.build import Branch, build_predictor, video_backbone
+from tdd.models.build import Branch, audio_network, build_predictor, video_backbone
 from tdd.weights.checkpoints import AUDIO, import_weights, load_part
 from tdd.weights.detector import stored_recipe
 
@@ -19,11 +18,15 @@ class Correspondence(nn.Module):
     """The video student with its predictor, and the audio teacher whose targets it learned to predict."""
 
     def __init__(self, backbone: str, recipe: Recipe) -> None:
-        """Build the named backbone and the audio network at the recipe's size."""
+        """Build the named backbone and the audio network at the recipe's size.
+
+        Raises:
+            TddError: unknown name or argument, or a size that a network cannot take.
+        """
         super().__init__()
         self.video = Branch(video_backbone(backbone, recipe), recipe.model.projection)
         self.predictor = build_predictor(recipe)
-        self.audio = Branch(AudioResNet(**recipe.model.audio), recipe.model.projection)
+        self.audio = Branch(audio_network(recipe), recipe.model.projection)
 
     def seen(self, video: Tensor) -> Tensor:
         """What the face says the sound is: normalised video (B, 3, T, H, W) -> (B, C, T), each frame of length 1."""

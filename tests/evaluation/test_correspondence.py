@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tdd.config import load_recipe
+from tdd.config import load_recipe, override
 from tdd.data.augment import normalise
 from tdd.data.clips import PretrainingClips, fixed_batches, loader
 from tdd.errors import TddError
-from tdd.evaluation.correspondence import load_correspondence
+from tdd.evaluation.correspondence import Correspondence, load_correspondence
 from tdd.pretrain import pretrain
 from tdd.training.collapse import clip_retrieval
 from tdd.weights.checkpoints import AUDIO, WEIGHTS, import_weights
@@ -65,3 +65,8 @@ def test_a_run_without_its_audio_side_is_refused(run, tmp_path):
     (run / AUDIO / WEIGHTS).rename(tmp_path / WEIGHTS)
     with pytest.raises(TddError, match="holds none"):
         load_correspondence(run)
+
+
+def test_sizes_that_the_audio_network_has_not_are_told():
+    with pytest.raises(TddError, match=r"Recipe 'tiny': model\.audio takes no widht; it takes .*width"):
+        Correspondence("cnn_gru_attention", override(RECIPE, {"model.audio": {"widht": 4}}))
