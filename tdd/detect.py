@@ -193,7 +193,8 @@ def detect(
     weights = import_weights(stage1, STAGE1, row.backbone) if stage1 else None
     if weights:
         require_same_network(weights, recipe, str(stage1))
-    clips = training_clips(store, recipe, seed, bool(weights and row.ssl_weight), on_gpu(recipe.machine))
+    seen = seen_videos(store.index, recipe)
+    clips = clips_of(store, seen, recipe, seed, bool(weights and row.ssl_weight), on_gpu(recipe.machine))
     evaluation_clips(store, recipe)  # refuses test videos that cannot be scored before training, not after it
     torch.manual_seed(seed)
     validation = looked_at(store, recipe)
@@ -202,7 +203,7 @@ def detect(
     stage = Detection(row, recipe, clips.shift, clips.steps, weights, clips.fakes)
     if stage.auxiliary and recipe.stage2.centre_targets != NONE:
         to_scoring_device(stage.auxiliary, recipe)
-        stage.auxiliary.measure_positions(clean_reals(store, seen_videos(store.index, recipe), recipe))
+        stage.auxiliary.measure_positions(clean_reals(store, seen, recipe))
         stage.to("cpu")  # what follows decides anew where it computes
     fit(stage, clips.loaders, validation, recipe.stage2, recipe, run, report)
     scored = write_scores(stage.detector, store, recipe, run, calibration_of(stage.detector, store, recipe))
