@@ -206,7 +206,8 @@ def fit(
                     with fabric.no_backward_sync(model, enabled=(index + 1) % parts != 0):
                         loss = model.training_step(batch, index)
                         if not torch.isfinite(loss):
-                            raise TddError(_not_finite(loss.item(), epoch, index, batch, loaders))
+                            place = f"epoch {epoch + 1}, batch {index + 1}"
+                            raise TddError(_not_finite(loss.item(), place, batch, loaders, recipe, config))
                         fabric.backward(loss / parts)
                     if (index + 1) % parts == 0:
                         optimiser.step()
@@ -286,8 +287,15 @@ def _given(leader: DataLoader[Any], fabric: Fabric) -> dict[str, Any]:
     }
 
 
-def _not_finite(loss: float, epoch: int, index: int, batch: Any, loaders: Mapping[str, DataLoader[Any]]) -> str:
-    """What is said of a batch whose loss is not a number: which clips it held."""
+def _not_finite(
+    loss: float,
+    place: str,
+    batch: Any,
+    loaders: Mapping[str, DataLoader[Any]],
+    recipe: Recipe,
+    config: Stage1Config | Stage2Config,
+) -> str:
+    """What is said of a batch whose loss is not a number: which clips it held, and what to change."""
     held = {"": batch} if "" in loaders else batch
     names = [
         str(loaders[name].dataset.table["video_id"].iloc[int(row)])  # type: ignore[attr-defined]
@@ -295,15 +303,22 @@ def _not_finite(loss: float, epoch: int, index: int, batch: Any, loaders: Mappin
         for row in part["row"]
     ]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    precision, rate = recipe.machine.precision, config.optimiser.learning_rate
+    setting = f"{_section(config)}.optimiser.learning_rate (it is {rate:g})"
+    finer = f", or set machine.precision to 32-true (it is {precision})" if precision.endswith("16-mixed") else ""
     return (
-        f"The loss is {loss} in epoch {epoch + 1}, batch {index + 1}, of the clips {', '.join(names[:NAMED])}{more}; "
-        "look at these clips, or lower the learning rate. The run goes on from its last resume point."
+        f"The loss is {loss} in {place}, of the clips {', '.join(names[:NAMED])}{more}; look at these clips. The same "
+        f"command meets the same batch again: lower {setting}{finer}, and begin in another folder."
     )
+
+
+def _section(config: Stage1Config | Stage2Config) -> str:
+    return "stage1" if isinstance(config, Stage1Config) else "stage2"
 
 
 def _too_large(model: Any, fabric: Fabric, batch: Any, recipe: Recipe, config: Stage1Config | Stage2Config) -> str:
     """What is said of a batch that the device has no memory for: in how many parts it would fit."""
-    section = "stage1" if isinstance(config, Stage1Config) else "stage2"
+    section = _section(config)
     room = torch.cuda.get_device_properties(fabric.device).total_memory
     beginning = f"The device ({room / 2**30:.0f} GiB) has no memory for "
     if world() > 1:  # to measure, all would have to take part, and the others are elsewhere

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
-from tdd.config import load_recipe
+from tdd.config import load_recipe, override
 from tdd.data.clips import CompanionBatches, EpochBatches, loader
 from tdd.errors import TddError
 from tdd.training.loop import Stage, constant, fit
@@ -106,12 +106,28 @@ class Breaking(Watching):
         return super().training_step(batch, index) * (math.nan if self.history and index else 1.0)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_clips(tmp_path):
-    stage, batches = Breaking(), EpochBatches(12, 4, 0)
-    data = Draws()
+@pytest.mark.parametrize(
+    ("stage", "precision", "mend"),
+    [
+        ("stage1", "32-true", r"lower stage1\.optimiser\.learning_rate \(it is 0\.0065\), and"),
+        ("stage2", "bf16-mixed", r"lower stage2\..*, or set machine\.precision to 32-true \(it is bf16-mixed\), and"),
+    ],
+)
+def test_a_loss_that_is_no_number_stops_the_run_names_the_clips_and_says_what_to_change(
+    tmp_path, stage, precision, mend
+):
+    batches, data, recipe = EpochBatches(12, 4, 0), Draws(), override(TINY, {"machine.precision": precision})
     data.table = pd.DataFrame({"video_id": [f"video{row:02d}" for row in range(12)]})
-    with pytest.raises(TddError, match=r"The loss is nan in epoch 2, batch 2, of the clips video\d\d, ") as caught:
-        fit(stage, {"labelled": loader(data, batches, TINY)}, None, TINY.stage2, TINY, tmp_path)
+
+    def train():
+        said = rf"^The loss is nan in epoch 2, batch 2, .* the same batch again: {mend} begin in another folder\.$"
+        with pytest.raises(TddError, match=said) as caught:
+            given = {"labelled": loader(data, batches, recipe)}
+            fit(Breaking(), given, None, getattr(recipe, stage), recipe, tmp_path)
+        return caught
+
+    caught = train()
+    assert str(train().value) == str(caught.value)  # to go on is no way out
     batches.set_epoch(1)
     named = [f"video{draw.row:02d}" for draw in list(batches)[1]]
     assert ", ".join(named) in str(caught.value)
