@@ -16,6 +16,7 @@ from typing import Any
 
 from tdd.errors import TddError
 from tdd.machine.limits import limit_reached
+from tdd.machine.parallel import end_script_run_anew
 
 SPARE_BYTES = 200 * 2**20
 LOCK = "lock"
@@ -109,6 +110,7 @@ def held_alone(folder: Path, command: str) -> Iterator[None]:
     Raises:
         TddError: another process is writing there now, or the file cannot be opened for writing.
     """
+    end_script_run_anew()  # it would be told that another process writes there: its own parent
     try:
         held = (folder / LOCK).open("a+b")
     except OSError as error:

@@ -14,7 +14,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -41,6 +41,12 @@ ALIVE_SECONDS = 1.0
 END_SECONDS = 10.0
 """That a process has to end in once it has no more to do."""
 
+WORKER = "tdd worker"
+"""Name of a worker process."""
+
+UNGUARDED = 117
+"""Exit status of a worker process that runs the script which began it, instead of its pieces."""
+
 
 def begin_worker() -> None:
     """What every worker process does first: one thread for OpenCV, and no life beyond its parent's.
@@ -66,6 +72,16 @@ def end_with_parent() -> None:
 def _follow(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)  # sys.exit would end this thread alone
+
+
+def end_script_run_anew() -> None:
+    """End this process, if it is a worker that only imports the script which began it, and that begins work in turn.
+
+    A script without ``if __name__ == "__main__"`` does. Its first process gets to know from the exit status, and says
+    it once; errors raised here would each be printed as a traceback.
+    """
+    if current_process().name == WORKER and _to_parent is None:  # no piece of work can come yet
+        os._exit(UNGUARDED)
 
 
 class WorkerKilled(Exception):  # noqa: N818
@@ -114,6 +130,7 @@ class ProcessPool(Pool):
         Raises:
             TddError: the system begins no further process.
         """
+        end_script_run_anew()
         self.workers, self.queued = workers, workers * QUEUE_FACTOR
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         """What pieces put on :class:`Voice`, in the order of arrival."""
@@ -205,7 +222,7 @@ class _Worker:
             with _interrupts_blocked():
                 self._pipe, theirs = context.Pipe()
                 # Not a daemon: those may have no children, and a run has loader processes.
-                self._process = context.Process(target=_serve, args=(theirs, begin, number))
+                self._process = context.Process(target=_serve, args=(theirs, begin, number), name=WORKER)
                 self._process.start()
                 theirs.close()
         except OSError as error:
@@ -216,6 +233,7 @@ class _Worker:
 
         Raises:
             WorkerKilled: the process is gone.
+            TddError: it ran the script that began it.
         """
         self._send(piece)
         while True:
@@ -244,7 +262,13 @@ class _Worker:
             raise self._killed() from error
         return answer
 
-    def _killed(self) -> WorkerKilled:
+    def _killed(self) -> Exception:
+        self._process.join(ALIVE_SECONDS)  # until its exit status is known
+        if self._process.exitcode == UNGUARDED:
+            return TddError(
+                "This script begins processes, and each of them runs the script anew; put what it does into a "
+                "function, and call that below a line if __name__ == '__main__' alone."
+            )
         return WorkerKilled(f"process {self._process.pid}")
 
     def end(self, kill: bool) -> None:

@@ -306,3 +306,27 @@ def _alive(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+PLAIN = "print(sorted(parallel_map(abs, range(-9, 0), 2)))"
+HELD = f"with held_alone(Path(__file__).parent, 'test'): {PLAIN}"
+"""As preparing data and running a study do: one process at a time writes to a folder."""
+
+
+@pytest.mark.parametrize("work", [PLAIN, HELD])
+def test_a_script_without_a_guard_is_told_of_it_once(tmp_path, work):
+    """Each process that it begins runs it from its first line; with a guard it does what it says."""
+
+    def run(line):
+        imports = "from pathlib import Path\nfrom tdd.machine.files import held_alone\n"
+        imports += "from tdd.machine.parallel import parallel_map\n"
+        (tmp_path / "script.py").write_text(imports + line, encoding="utf-8")
+        return subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=300)
+
+    done = run(work)
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.count("script.py") == 1, done.stderr  # in one traceback, that of the script itself
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("tdd.errors.TddError: This script begins processes") and "if __name__ == '__main__'" in last
+    done = run(f"if __name__ == '__main__':\n    {work}")
+    assert done.stdout.strip() == str(list(range(1, 10))), done.stderr
