@@ -84,7 +84,7 @@ def show_picture(path: Path) -> Image:
     """A figure that :func:`tdd.plots.style.drawing` wrote, as large as a page has room for, with its words."""
     with Picture.open(path) as picture:
         inches = picture.width / picture.info["dpi"][0]
-    return Image(path.read_bytes(), width=min(round(inches * INCH), WIDEST), alt=described(path))
+    return _image(path.read_bytes(), described(path), width=min(round(inches * INCH), WIDEST))
 
 
 def read_film(path: Path, count: int = 48, side: int = 256) -> np.ndarray:
@@ -130,7 +130,12 @@ def show_frames(rows: Mapping[str, np.ndarray], count: int = 8, side: int = 96) 
     out = BytesIO()
     sheet.save(out, "JPEG", quality=88)  # PNG compresses video frames badly, and pages are committed
     words = f"{count} frames in order of time, of each: {'; '.join(rows)}." if len(rows) > 1 else ""
-    return Image(out.getvalue(), format="jpeg", alt=words or f"{count} frames in order of time: {next(iter(rows))}.")
+    return _image(out.getvalue(), words or f"{count} frames in order of time: {next(iter(rows))}.", format="jpeg")
+
+
+def _image(data: bytes, words: str, **facts: Any) -> Image:
+    """A picture with words for who does not see it, given as IPython 7 takes them, which Colab has."""
+    return Image(data, metadata={"alt": words}, **facts)
 
 
 def _strip(frames: np.ndarray, count: int, side: int) -> np.ndarray:
@@ -218,7 +223,7 @@ def show_controls(widget: DOMWidget, otherwise: str, still: Image | None = None)
     if isinstance(widget, interactive) and still is None:
         data["image/png"], facts = _first_picture(widget)
     elif still is not None:
-        data["image/png"], facts = b64encode(still.data).decode(), {"width": still.width, "alt": still.alt}
+        data["image/png"], facts = b64encode(still.data).decode(), {"width": still.width} | still.metadata
     display(data, metadata={"image/png": facts} if facts else {}, raw=True)
 
 

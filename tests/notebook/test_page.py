@@ -18,6 +18,7 @@ from PIL import Image
 from tdd.data.augment import normalise
 from tdd.data.video import write_video
 from tdd.errors import TddError
+from tdd.notebook import page
 from tdd.notebook.page import (
     INCH,
     WIDEST,
@@ -48,8 +49,8 @@ def test_a_strip_holds_evenly_spaced_frames():
 def test_a_strip_names_its_rows_and_fits_a_page():
     wide = show_frames({"a name that takes much room": FRAMES, "b": FRAMES}, count=9, side=96)
     assert Image.open(BytesIO(wide.data)).width <= WIDEST
-    assert wide.alt == "9 frames in order of time, of each: a name that takes much room; b."
-    assert show_frames({"a": FRAMES}, count=3).alt == "3 frames in order of time: a."
+    assert wide.metadata["alt"] == "9 frames in order of time, of each: a name that takes much room; b."
+    assert show_frames({"a": FRAMES}, count=3).metadata["alt"] == "3 frames in order of time: a."
 
 
 def test_films_leave_a_strip_of_frames_where_none_is_played(monkeypatch):
@@ -60,7 +61,7 @@ def test_films_leave_a_strip_of_frames_where_none_is_played(monkeypatch):
     film, still = seen
     assert film.data.count("<video") == 2
     height, width = np.asarray(Image.open(BytesIO(still.data))).shape[:2]
-    assert height == 2 * 96 + 4 and width > 8 * 96 and "real; fake" in still.alt
+    assert height == 2 * 96 + 4 and width > 8 * 96 and "real; fake" in still.metadata["alt"]
 
 
 def test_a_long_large_video_is_read_short_and_small(tmp_path):
@@ -103,14 +104,32 @@ def test_a_figure_is_shown_in_the_size_asked_for(monkeypatch):
     with drawn(4, 2) as figure:
         figure.subplots().plot([0, 1])
     assert seen[0].width == 4 * INCH and Image.open(BytesIO(seen[0].data)).size == (600, 300)
-    assert seen[0].alt == "Figure. lines."
+    assert seen[0].metadata["alt"] == "Figure. lines."
 
 
 def test_a_large_figure_fits_a_page(tmp_path):
     with drawing(tmp_path / "wide.png", 12, 2, words="wide"):
         pass
     shown = show_picture(tmp_path / "wide.png")
-    assert (shown.width, shown.alt) == (WIDEST, "wide")
+    assert (shown.width, shown.metadata) == (WIDEST, {"alt": "wide"})
+
+
+def test_pictures_ask_for_nothing_that_colabs_ipython_7_does_not_take(tmp_path, monkeypatch):
+    made = []
+    as_in_7_34 = ["data", "url", "filename", "format", "embed", "width", "height", "retina", "unconfined", "metadata"]
+
+    class Older(page.Image):
+        def __init__(self, *given, **named):
+            made.append(set(named))
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr(page, "Image", Older)
+    with drawing(tmp_path / "wide.png", 2, 2, words="small"):
+        pass
+    for shown in (show_picture(tmp_path / "wide.png"), show_frames({"a": FRAMES})):
+        _, facts = shown._repr_mimebundle_()
+        assert next(iter(facts.values()))["alt"]
+    assert made and set().union(*made) <= set(as_in_7_34)
 
 
 def test_a_figure_that_fails_shows_nothing(monkeypatch):
