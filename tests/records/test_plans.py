@@ -19,7 +19,7 @@ class Store:
 
     def __init__(self, words, each, wordless=0):
         self.index = pd.DataFrame({"word": [f"W{i}" for i in range(words)] * each + [""] * wordless}).assign(
-            dataset="LRW", split="train", audio=True
+            dataset="LRW", split="train", audio=True, label=0
         )
 
 
