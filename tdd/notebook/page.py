@@ -223,7 +223,7 @@ def show_controls(widget: DOMWidget, otherwise: str, still: Image | None = None)
     if isinstance(widget, interactive) and still is None:
         data["image/png"], facts = _first_picture(widget)
     elif still is not None:
-        data["image/png"], facts = b64encode(still.data).decode(), {"width": still.width} | still.metadata
+        data["image/png"], facts = b64encode(still.data).decode(), {"width": still.width} | (still.metadata or {})
     display(data, metadata={"image/png": facts} if facts else {}, raw=True)
 
 
