@@ -54,7 +54,7 @@ TRANSLATIONS = ("ko",)
 FOLDER = Path("../runs/notebooks")
 """Seen from ``notebooks/``, where Jupyter starts a notebook."""
 
-RECORDED = Path("benchmarks/results/2026-11-26-study")
+RECORDED = Path("benchmarks/results/2026-11-27-study")
 """The studies that come with the kit, seen from its own folder."""
 
 SYNTHETIC_SIZES = {"demo": "demo", "tiny": "tiny"}

@@ -65,7 +65,7 @@ def test_a_recorded_study_is_found_from_every_folder_of_notebooks(started, work,
     for study in ("table", "ssl-weight", "audit"):
         found = work.recorded(study)
         assert (found / "study.json").is_file() and not found.is_absolute()
-    assert recorded_study("audit").resolve() == KIT / "benchmarks/results/2026-11-26-study/audit"
+    assert recorded_study("audit").resolve() == KIT / "benchmarks/results/2026-11-27-study/audit"
 
 
 def test_with_real_data_a_recorded_study_is_the_workspaces_own(work, folder):
